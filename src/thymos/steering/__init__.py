@@ -1,0 +1,19 @@
+"""Steering: strength in residual-norm units, ablation, capping, and what a dose costs."""
+
+from thymos.steering.planner import DosePlan, DosePoint, perplexity, plan_dose, repetition
+from thymos.steering.steer import Dose, ablation, capping, ceiling, dose_of, interventions, steer
+
+__all__ = [
+    "Dose",
+    "DosePlan",
+    "DosePoint",
+    "ablation",
+    "capping",
+    "ceiling",
+    "dose_of",
+    "interventions",
+    "perplexity",
+    "plan_dose",
+    "repetition",
+    "steer",
+]

@@ -1,0 +1,150 @@
+"""Run folders: the plan, and the latest state of the moments, written between batches."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from thymos.errors import ArtifactError
+from thymos.files import replacing, write_text
+from thymos.vectors.moments import ConceptMoments, RowMoments, State
+from thymos.vectors.plan import Tally
+
+__all__ = ["Collected", "Keeper", "interrupts_held", "open_run"]
+
+_PLAN, _STATE = "plan.json", "state.safetensors"
+STAGES = ("stories", "neutral")
+
+
+@dataclass
+class Collected:
+    """Moments of a whole run, or of a part of one."""
+
+    concepts: tuple[str, ...]
+    stories: ConceptMoments
+    tokens: RowMoments
+    """Neutral rows, one per token."""
+    dialogues: RowMoments
+    """Neutral rows, one per text (its mean)."""
+    tallies: dict[str, Tally] = field(default_factory=lambda: {stage: Tally() for stage in STAGES})
+    spooled: int = 0
+    """Per-text means kept so far."""
+
+
+@dataclass
+class Keeper:
+    """Writes a checkpoint now and then, and one when the run is interrupted."""
+
+    run: Path | None
+    found: Collected
+    flush: Callable[[], int] | None = None
+    """Flushes kept texts and returns their number."""
+    seconds: float = 30.0
+    _last: float = field(default_factory=time.monotonic)
+    _cost: float = 0.0
+
+    def maybe(self) -> None:
+        """Write a checkpoint if the last one is old enough; never spend more than a twentieth of the time on it."""
+        if self.run is not None and time.monotonic() - self._last > max(self.seconds, 20 * self._cost):
+            self.write()
+
+    def write(self) -> None:
+        """Write a checkpoint."""
+        if self.run is None:
+            return
+        started = time.monotonic()
+        if self.flush is not None:
+            self.found.spooled = self.flush()
+        tensors: State = {f"stories.{key}": value for key, value in self.found.stories.state().items()}
+        tensors |= {f"tokens.{key}": value for key, value in self.found.tokens.state().items()}
+        tensors |= {f"dialogues.{key}": value for key, value in self.found.dialogues.state().items()}
+        about = {stage: asdict(tally) for stage, tally in self.found.tallies.items()} | {"spooled": self.found.spooled}
+        with replacing(self.run / _STATE) as temporary:
+            save_file(
+                {key: value.contiguous() for key, value in tensors.items()}, temporary, {"progress": json.dumps(about)}
+            )
+        self._last = time.monotonic()
+        self._cost = self._last - started
+
+
+def open_run(run: Path, plan: dict[str, Any], fresh: Collected, *, resume: bool) -> Collected:
+    """Prepare a run folder: start anew, or return the state to go on from.
+
+    Raises:
+        ArtifactError: The folder belongs to another plan, or its state is damaged.
+    """
+    text = json.dumps(plan, indent=2, sort_keys=True, default=str)
+    if not resume:
+        run.mkdir(parents=True, exist_ok=True) if not run.exists() else (run / _STATE).unlink(missing_ok=True)
+        write_text(run / _PLAN, text)
+        return fresh
+    if not (run / _PLAN).exists():
+        write_text(run / _PLAN, text)
+        return fresh
+    before = json.loads((run / _PLAN).read_text(encoding="utf-8"))
+    now = json.loads(text)
+    if before != now:
+        changed = [key for key in now if before.get(key) != now[key]]
+        raise ArtifactError(
+            f"cannot resume {run}: {', '.join(changed)} differ(s) from the run that was interrupted; use the same "
+            "model, texts, settings and thread count, or start again without --resume"
+        )
+    if not (run / _STATE).exists():
+        return fresh
+    return _read_state(run / _STATE, fresh.concepts)
+
+
+def _read_state(path: Path, concepts: tuple[str, ...]) -> Collected:
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["progress"])
+            tensors: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as err:
+        raise ArtifactError(f"the checkpoint {path} is damaged ({err}); start again without --resume") from err
+
+    def part(name: str) -> State:
+        return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+    return Collected(
+        concepts,
+        ConceptMoments.from_state(part("stories")),
+        RowMoments.from_state(part("tokens")),
+        RowMoments.from_state(part("dialogues")),
+        {stage: Tally(**about[stage]) for stage in STAGES},
+        about["spooled"],
+    )
+
+
+@contextmanager
+def interrupts_held() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the callable that is yielded runs: moments are never left half updated."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    caught: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        if caught:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait
+        caught.append(number)
+
+    before = signal.signal(signal.SIGINT, remember)
+
+    def release() -> None:
+        if caught:
+            raise KeyboardInterrupt
+
+    try:
+        yield release
+    finally:
+        signal.signal(signal.SIGINT, before)
