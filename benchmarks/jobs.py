@@ -1,10 +1,11 @@
-"""What is timed, the same in every environment: the calling process for transformers and thymos, a worker for a peer."""
+"""What is timed: in the calling process for transformers and thymos, in a worker of its own for each peer."""
 
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,7 +67,8 @@ def capture_job(modules: Sequence[ModuleType], environment: str, settings: Setti
         # Short passes cost little and are noisy: three times as many pairs.
         pairs = settings["pairs"] * (3 if batch * length < 512 and not settings["tiny"] else 1)
         for threads in settings["threads"]:
-            rows += Bench(environment, f"{batch} x {length}", pairs, threads).measure(loaded.bare(ids), variants)
+            bench = Bench(environment, f"{batch} x {length}", pairs, threads)
+            rows += bench.measure(loaded.bare(ids), variants, loaded.residual(ids))
     return rows
 
 
@@ -83,8 +85,8 @@ def generation_job(modules: Sequence[ModuleType], environment: str, settings: Se
     return rows
 
 
-def _none(*arguments: Any) -> list[Any]:
-    return []
+def _none(*_: Any) -> dict[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -96,17 +98,27 @@ class Loop:
     batch: int
     by_length: bool
 
-    def means(self, loaded: Loaded, texts: Sequence[str]) -> np.ndarray:
-        """[texts, layers, hidden], in the order of `texts`."""
+    def plan(self, texts: Sequence[str]) -> list[list[int]]:
+        """Indices of the texts of each batch."""
         order = list(range(len(texts)))
         if self.by_length:
             order.sort(key=lambda index: len(texts[index].split()))
-        out = np.empty((len(texts), loaded.shape.layers, loaded.shape.hidden), np.float32)
-        for start in range(0, len(order), self.batch):
-            chosen = order[start : start + self.batch]
+        return [order[start : start + self.batch] for start in range(0, len(order), self.batch)]
+
+    def means(self, loaded: Loaded, texts: Sequence[str], plan: Sequence[Sequence[int]]) -> np.ndarray:
+        """[texts of the plan, layers, hidden], in the order of the plan."""
+        found = []
+        for chosen in plan:
             coded = loaded.tokenizer([texts[index] for index in chosen], return_tensors="pt", padding=True)
-            out[chosen] = self.read(coded["input_ids"], coded["attention_mask"], mean_weights(coded)).float().numpy()
-        return out
+            means = self.read(coded["input_ids"], coded["attention_mask"], mean_weights(coded))
+            found.append(means.float().numpy())
+        return np.concatenate(found)
+
+    def directions(self, loaded: Loaded, texts: Sequence[str], plan: Sequence[Sequence[int]]) -> np.ndarray:
+        """What is timed: from texts to centred concept means."""
+        means = self.means(loaded, texts, plan)
+        concepts = max(2, min(171, len(means) // 4))
+        return raw_directions(means, np.arange(len(means)) % concepts)
 
 
 def mean_weights(coded: Any) -> Tensor:
@@ -131,82 +143,104 @@ def matmul_rate(size: int, repeats: int = 5) -> float:
 
 @dataclass
 class CorpusRow:
-    """One loop against thymos: seconds of every pair."""
+    """One loop against thymos: seconds and tokens of every pair."""
 
     name: str
     order: str
     batch: int
-    seconds: list[float]
-    thymos_seconds: list[float]
-    cpu: list[float]
-    thymos_cpu: list[float]
-    cosine: float
-    """Smallest cosine of its directions with those of thymos, last layer left out (transformers norms it)."""
+    difference: float
+    """Largest difference of its text means from those of thymos, as a share of the mean's norm; last layer left out
+    (transformers norms it)."""
+    waste: float
+    """Share of positions that are padding, over the whole corpus."""
+    tokens: list[int] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    thymos_tokens: list[int] = field(default_factory=list)
+    thymos_wall: list[float] = field(default_factory=list)
+    thymos_cpu: list[float] = field(default_factory=list)
 
-    def ratio(self) -> Ratio:
-        return Ratio.of(self.thymos_seconds, self.seconds)
+    def ratio(self, clock: str = "wall") -> Ratio:
+        """Seconds per token over those of thymos."""
+        own: list[float] = getattr(self, f"thymos_{clock}")
+        other: list[float] = getattr(self, clock)
+        return Ratio.of(
+            [seconds / tokens for seconds, tokens in zip(own, self.thymos_tokens, strict=True)],
+            [seconds / tokens for seconds, tokens in zip(other, self.tokens, strict=True)],
+        )
 
 
 def corpus_job(modules: Sequence[ModuleType], environment: str, settings: Settings) -> dict[str, Any]:
-    """Thymos and every loop of this environment in turn, on the same subset of texts in one process."""
+    """Thymos and every loop of this environment in turn, in one process.
+
+    Each reads the batches that its own plan of the whole corpus makes: all of them, or every n-th, so that a part is
+    padded like the whole. Times are per token for that reason.
+    """
     own, loaded = adapter("thymos_own"), Loaded.of(shape_of(settings))
     torch.set_num_threads(settings["threads"])
-    host, subsets = own.wrap(loaded), _subsets(loaded.shape, settings)
+    host, texts = own.wrap(loaded), random_texts(loaded.shape, settings["texts"])
     neutral = random_texts(loaded.shape, settings["neutral"], seed=1)
-    own.corpus_run(host, subsets[0][:32], neutral[:8])
+    packed = own.plan(texts, settings["batch_tokens"])
     loops = [
         Loop(name, read, batch, by_length)
         for module in modules
-        for name, read in getattr(module, "readers", lambda _: {})(loaded).items()
+        for name, read in getattr(module, "readers", _none)(loaded).items()
         for by_length in (False, True)
         for batch in settings["batch_sizes"]
     ]
-    rows, runs, bare, rates = [_empty(loop) for loop in loops], [], [], []
-    for texts in subsets:
+    rows, runs, bare, rates = [_begun(loop, own, host, texts) for loop in loops], [], [], []
+    for pair in range(settings["pairs"]):
+        part = [texts[index] for index in sorted(index for batch in sampled(packed, pair, settings) for index in batch)]
         rates.append(matmul_rate(settings["matmul"]))
         if settings["bare"]:
-            run: Callable[[], object] = own.packed_bare(host, texts)
-            bare.append(clocked(run))
-            runs.append(own.corpus_run(host, texts, neutral))
+            bare.append(clocked(own.packed_bare(host, part, settings["batch_tokens"])))
+            runs.append(own.corpus_run(host, part, neutral, settings["batch_tokens"]))
         for loop, row in zip(loops, rows, strict=True):
-            kept: list[np.ndarray] = []
-            wall, cpu = clocked(lambda loop=loop, kept=kept, texts=texts: kept.append(_directions(loop, loaded, texts)))
-            beside = own.corpus_run(host, texts, neutral[:8])
-            row.seconds.append(wall)
+            plan = sampled(loop.plan(texts), pair, settings)
+            wall, cpu = clocked(partial(loop.directions, loaded, texts, plan))
+            beside = own.corpus_run(host, part, neutral[:8], settings["batch_tokens"])
+            row.tokens.append(sum(length(texts[index]) for batch in plan for index in batch))
+            row.wall.append(wall)
             row.cpu.append(cpu)
-            row.thymos_seconds.append(beside.stories[0])
+            row.thymos_tokens.append(beside.tokens)
+            row.thymos_wall.append(beside.stories[0])
             row.thymos_cpu.append(beside.stories[1])
-            row.cosine = min(row.cosine, _smallest_cosine(kept[0], beside.raw))
     return {
         "environment": environment,
         "rows": [asdict(row) for row in rows],
-        "runs": [{key: value for key, value in vars(run).items() if key != "raw"} for run in runs],
+        "runs": [asdict(run) for run in runs],
         "bare": bare,
         "matmul_gflops": rates,
-        "flops": [loaded.shape.flops([len(text.split()) + 1 for text in texts]) for texts in subsets],
+        "waste": waste(packed, texts),
     }
 
 
-def _subsets(shape: Shape, settings: Settings) -> list[list[str]]:
-    """Disjoint random parts of the corpus, one per pair, or the whole corpus again and again."""
-    texts = random_texts(shape, settings["texts"])
+def length(text: str) -> int:
+    """Tokens of a text of ours: its words, and BOS."""
+    return len(text.split()) + 1
+
+
+def waste(plan: Sequence[Sequence[int]], texts: Sequence[str]) -> float:
+    """Share of fed positions that are padding."""
+    lengths = [[length(texts[index]) for index in batch] for batch in plan]
+    return 1 - sum(map(sum, lengths)) / sum(len(batch) * max(batch) for batch in lengths)
+
+
+def sampled(plan: Sequence[Sequence[int]], pair: int, settings: Settings) -> Sequence[Sequence[int]]:
+    """Every n-th batch of a plan, from another start for every pair; the whole plan when `full`."""
     if settings["full"]:
-        return [texts] * settings["pairs"]
-    order = np.random.default_rng(2).permutation(len(texts))
-    size = min(settings["subset"], len(texts) // settings["pairs"])
-    return [[texts[index] for index in order[n * size : (n + 1) * size]] for n in range(settings["pairs"])]
+        return plan
+    step = max(1, min(settings["texts"] // settings["subset"], len(plan) // 2))
+    return plan[(pair * step) // settings["pairs"] % step :: step]
 
 
-def _empty(loop: Loop) -> CorpusRow:
+def _begun(loop: Loop, own: ModuleType, host: Any, texts: Sequence[str]) -> CorpusRow:
+    """A row without times, its loop warmed up and compared with thymos on one batch."""
+    loaded = Loaded(Shape.like(host.network.config), host.network, host.tokenizer)
+    first = list(range(loop.batch))
+    found = loop.means(loaded, texts, [first])[:, :-1]
+    expected = own.means(host, [texts[index] for index in first])[:, :-1]
+    sizes = np.linalg.norm(expected, axis=2)
+    difference = float((np.linalg.norm(found - expected, axis=2) / sizes).max())
     order = "length-sorted" if loop.by_length else "unsorted"
-    return CorpusRow(loop.name, order, loop.batch, [], [], [], [], 1.0)
-
-
-def _directions(loop: Loop, loaded: Loaded, texts: Sequence[str]) -> np.ndarray:
-    concepts = max(2, min(171, len(texts) // 4))
-    return raw_directions(loop.means(loaded, texts), np.arange(len(texts)) % concepts)
-
-
-def _smallest_cosine(left: np.ndarray, right: np.ndarray) -> float:
-    sizes = np.linalg.norm(left, axis=2) * np.linalg.norm(right, axis=2)
-    return float(((left * right).sum(axis=2) / sizes)[:-1].min())
+    return CorpusRow(loop.name, order, loop.batch, difference, waste(loop.plan(texts), texts))

@@ -30,6 +30,18 @@ class Shape:
     ffn: int = 1376
     vocab: int = 8000
 
+    @classmethod
+    def like(cls, config: Any) -> "Shape":
+        """The shape of a network that is there."""
+        return cls(
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.intermediate_size,
+            config.vocab_size,
+        )
+
     def parameters(self) -> int:
         """Weights of the blocks that every token is multiplied with; embeddings and head not counted."""
         head = self.hidden // self.heads

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 _RESAMPLES = 2000
 
@@ -50,6 +51,7 @@ class Variant:
 
     name: str
     run: Callable[[], object]
+    """Where it returns residual rows, they are compared with a plain hook's."""
     mark: Mark | None = None
 
 
@@ -67,6 +69,8 @@ class Timed:
     wall: Ratio
     cpu: Ratio
     mark: Mark | None = None
+    difference: float | None = None
+    """Largest absolute difference of the rows it returns from those of a plain hook."""
 
     def as_row(self) -> dict[str, Any]:
         """Plain values, as they travel between processes and into JSON."""
@@ -88,14 +92,17 @@ class Bench:
     pairs: int
     threads: int
 
-    def measure(self, base: Callable[[], object], variants: list[Variant]) -> list[Timed]:
+    def measure(
+        self, base: Callable[[], object], variants: list[Variant], reference: Tensor | None = None
+    ) -> list[Timed]:
         """Base and variant in turn (A, B, A, B, ...), one variant after the other, each warmed up once."""
         torch.set_num_threads(self.threads)
-        return [self._one(base, variant) for variant in variants]
+        return [self._one(base, variant, reference) for variant in variants]
 
-    def _one(self, base: Callable[[], object], variant: Variant) -> Timed:
+    def _one(self, base: Callable[[], object], variant: Variant, reference: Tensor | None) -> Timed:
         base()
-        variant.run()
+        found = variant.run()
+        comparable = reference is not None and isinstance(found, Tensor) and found.shape == reference.shape
         walls: tuple[list[float], list[float]] = ([], [])
         cpus: tuple[list[float], list[float]] = ([], [])
         for _ in range(self.pairs):
@@ -113,6 +120,7 @@ class Bench:
             Ratio.of(*walls),
             Ratio.of(*cpus),
             variant.mark,
+            float((found - reference).abs().max()) if comparable else None,
         )
 
 

@@ -51,6 +51,16 @@ class Loaded:
 
         return run
 
+    def residual(self, ids: Tensor) -> Tensor:
+        """Rows of the layer at two thirds, read by a plain hook: what every capture must equal."""
+        kept: list[Tensor] = []
+        block = self.network.model.layers[self.layer]
+        handle = block.register_forward_hook(lambda *seen: kept.append(rows_of(seen[2])))
+        with torch.inference_mode():
+            self.network(ids)
+        handle.remove()
+        return kept[0]
+
     def bare_generation(self, ids: Tensor, new_tokens: int) -> Callable[[], object]:
         """Greedy generation by transformers."""
 
@@ -59,6 +69,12 @@ class Loaded:
                 return self.network.generate(**greedy(ids, new_tokens))
 
         return run
+
+
+def rows_of(output: Any) -> Tensor:
+    """What a block returns, without the tuple that older versions of transformers put around it."""
+    found: Tensor = output[0] if isinstance(output, tuple) else output
+    return found
 
 
 def greedy(ids: Tensor, new_tokens: int) -> dict[str, Any]:

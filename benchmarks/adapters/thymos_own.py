@@ -1,25 +1,37 @@
 """thymos itself, with the marks it has to reach."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.adapters import Loaded
-from benchmarks.subject import FIRST_TOKEN, directions
+from benchmarks.subject import FIRST_TOKEN, Shape, directions
 from benchmarks.timing import Mark, Variant
 from thymos.concepts import EMOTIONS
-from thymos.models import Add, Model, Probe, Sampling, Tokens, forward, generate, pad, plan_batches
+from thymos.models import (
+    DEFAULT_BATCH_TOKENS,
+    Add,
+    Model,
+    Probe,
+    Sampling,
+    Span,
+    Tokens,
+    forward,
+    generate,
+    pad,
+    plan_batches,
+    text_means,
+)
 from thymos.models import capture as capturing
 from thymos.texts import Text, open_corpus
 from thymos.vectors import BuildSettings, Collected, ExtractionSettings, Progress, Watch, build_vectors, collect
 from thymos.vectors.checkpoint import Keeper
 
-# The step that extraction itself takes for every batch of stories; timed alone here, so that a batch is exactly 8 x 256.
+# The step that extraction itself takes for every batch of stories, timed alone, on a batch of exactly 8 x 256.
 from thymos.vectors.extraction import _nothing_yet, _Runner
 from thymos.vectors.plan import Batch, Tally
 
@@ -41,23 +53,23 @@ def capture(loaded: Loaded, ids: Tensor) -> list[Variant]:
     batch = pad(host, tokens_of(ids))
     kept: dict[int, Tensor] = {}
 
+    def one_layer() -> object:
+        forward(host, batch, [layer], kept.__setitem__)
+        return kept[layer]
+
     def in_a_context() -> object:
         with torch.inference_mode(), capturing(host, layer, stop=True) as got:
             host.network(ids)
         return got[layer]
 
     return [
-        Variant(
-            "thymos capture, one layer at 2/3, early exit",
-            lambda: forward(host, batch, [layer], kept.__setitem__),
-            Mark(0.62),
-        ),
+        Variant("thymos capture, one layer at 2/3, early exit", one_layer, Mark(0.62)),
         Variant("thymos `with capture(..., stop=True)`", in_a_context, Mark(0.62)),
         Variant("thymos, all layers into story moments", _story_moments(host, tokens_of(ids)), Mark(1.05)),
     ]
 
 
-def _story_moments(host: Model, tokens: Sequence[Tokens]) -> Any:
+def _story_moments(host: Model, tokens: Sequence[Tokens]) -> Callable[[], object]:
     settings = ExtractionSettings(layers=host.resolve_layers("all"), first_token=5)
     found: Collected = _nothing_yet(host, EMOTIONS.words, settings)
     runner = _Runner(host, settings, found, Keeper(None, found), None)
@@ -102,10 +114,8 @@ class CorpusRun:
     """Wall seconds of finding and removing neutral components at all layers, and of the card."""
     tokens: int
     neutral_tokens: int
-    waste: float
-    """Share of fed positions that are padding."""
-    raw: np.ndarray = field(repr=False)
-    """[layers, concepts, hidden] directions before denoising."""
+    flops: float
+    """Operations of the network for the stories, padding not counted."""
 
 
 def labelled(texts: Sequence[str]) -> list[Text]:
@@ -114,9 +124,9 @@ def labelled(texts: Sequence[str]) -> list[Text]:
     return [Text(text, emotion=names[number % len(names)]) for number, text in enumerate(texts)]
 
 
-def corpus_run(host: Model, texts: Sequence[str], neutral: Sequence[str]) -> CorpusRun:
+def corpus_run(host: Model, texts: Sequence[str], neutral: Sequence[str], batch_tokens: int) -> CorpusRun:
     stories, calm = open_corpus(labelled(texts)), open_corpus([Text(text) for text in neutral])
-    settings = ExtractionSettings(layers=host.resolve_layers("all"), first_token=FIRST_TOKEN)
+    settings = _settings(host, batch_tokens)
     ends: dict[str, tuple[float, float]] = {}
 
     def watch(progress: Progress) -> None:
@@ -125,33 +135,47 @@ def corpus_run(host: Model, texts: Sequence[str], neutral: Sequence[str]) -> Cor
     begun = (time.perf_counter(), time.process_time())
     found = collect(host, stories, calm, EMOTIONS, settings, Watch(progress=watch))
     collected = (time.perf_counter(), time.process_time())
-    plain = build_vectors(host, found, (stories, calm), settings, BuildSettings(neutral_share=0.0))
+    build_vectors(host, found, (stories, calm), settings, BuildSettings(neutral_share=0.0))
     centred = (time.perf_counter(), time.process_time())
     build_vectors(host, found, (stories, calm), settings)
     denoised = time.perf_counter()
     wall, cpu = (ends["stories"][i] - begun[i] + centred[i] - collected[i] for i in (0, 1))
-    tally = found.tallies["stories"]
     return CorpusRun(
         stories=(wall, cpu),
         neutral=collected[0] - ends["stories"][0],
         denoise=denoised - centred[0],
-        tokens=tally.fed,
+        tokens=found.tallies["stories"].fed,
         neutral_tokens=found.tallies["neutral"].fed,
-        waste=1 - tally.fed / tally.padded,
-        raw=np.stack([plain.raw(layer) for layer in settings.layers]),
+        flops=Shape.like(host.network.config).flops([len(text.split()) + 1 for text in texts]),
     )
 
 
-def packed_bare(host: Model, texts: Sequence[str]) -> Any:
+def _settings(host: Model, batch_tokens: int) -> ExtractionSettings:
+    return ExtractionSettings(
+        layers=host.resolve_layers("all"), first_token=FIRST_TOKEN, batch_tokens=batch_tokens or DEFAULT_BATCH_TOKENS
+    )
+
+
+def means(host: Model, texts: Sequence[str]) -> np.ndarray:
+    """[texts, layers, hidden] text means, as extraction takes them."""
+    settings = _settings(host, 0)
+    return text_means(host, host.tokens_of(list(texts)), settings.layers, Span(settings.story_select))
+
+
+def plan(texts: Sequence[str], batch_tokens: int) -> list[list[int]]:
+    """Batches that extraction makes of these texts, as indices."""
+    shard, found = ExtractionSettings(layers=(0,)).shard_texts, list[list[int]]()
+    for start in range(0, len(texts), shard):
+        lengths = [len(text.split()) + 1 for text in texts[start : start + shard]]
+        batches = plan_batches(lengths, batch_tokens or DEFAULT_BATCH_TOKENS)
+        found += [[start + index for index in batch] for batch in batches]
+    return found
+
+
+def packed_bare(host: Model, texts: Sequence[str], batch_tokens: int) -> Callable[[], object]:
     """A headless forward over the very batches that extraction makes of these texts, already padded."""
     tokens = host.tokens_of(list(texts))
-    shard, size = ExtractionSettings(layers=(0,)).shard_texts, ExtractionSettings(layers=(0,)).batch_tokens
-    batches = []
-    for start in range(0, len(tokens), shard):
-        part = tokens[start : start + shard]
-        batches += [
-            pad(host, [part[row] for row in plan]).ids for plan in plan_batches([len(t) for t in part], size)
-        ]
+    batches = [pad(host, [tokens[index] for index in batch]).ids for batch in plan(texts, batch_tokens)]
 
     def run() -> None:
         with torch.inference_mode():

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.adapters import Loaded, Reader
+from benchmarks.adapters import Loaded, Reader, rows_of
 from benchmarks.timing import Variant
 
 
@@ -23,8 +23,8 @@ def capture(loaded: Loaded, ids: Tensor) -> list[Variant]:
     def hook_and_raise() -> object:
         kept: list[Tensor] = []
 
-        def hook(module: Any, args: Any, output: Any) -> None:
-            kept.append(output[0] if isinstance(output, tuple) else output)
+        def hook(*seen: Any) -> None:
+            kept.append(rows_of(seen[2]))
             raise _Enough
 
         handle = loaded.network.model.layers[loaded.layer].register_forward_hook(hook)
@@ -57,5 +57,3 @@ def readers(loaded: Loaded) -> dict[str, Reader]:
             return torch.stack([torch.einsum("bsh,bs->bh", state, weights) for state in states[1:]], dim=1)
 
     return {"transformers output_hidden_states": read}
-
-

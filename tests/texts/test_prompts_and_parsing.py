@@ -130,7 +130,8 @@ def test_characters_who_say_no_are_not_refusals(story: str) -> None:
 
 
 def test_dialogues_are_rewritten() -> None:
-    block = "System: You sort lists.\nPerson: Sort 3, 1.\nAI: 1, 3.\n**Person:** In code?\n**AI**: */5 and:\n\n    user: x\n"
+    block = "System: You sort lists.\nPerson: Sort 3, 1.\nAI: 1, 3.\n"
+    block += "**Person:** In code?\n**AI**: */5 and:\n\n    user: x\n"
     text, problem = parse_dialogue(block)
     assert problem is None
     assert text == (

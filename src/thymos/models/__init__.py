@@ -12,14 +12,17 @@ from thymos.models.capture import (
     text_means,
 )
 from thymos.models.chat import Message, PlainDialogueWarning, chat_tokens, render, reply_slot
+from thymos.models.corpus import CapturedBatch, capture_corpus
 from thymos.models.fake import TINY_ARCHITECTURES, byte_tokenizer, tiny_model, tiny_network
-from thymos.models.generate import Generation, Probe, Sampling, TokenEvent, chat, generate, stream
+from thymos.models.generate import Generation, Sampling, chat, generate, stream
 from thymos.models.host import Host, parse_layers
 from thymos.models.intervene import Add, Cap, Intervention, ProjectOut, intervene
 from thymos.models.layout import LAYOUTS, Layout
 from thymos.models.load import PACKAGED, load
 from thymos.models.model import Model
+from thymos.models.probe import Probe
 from thymos.models.selfcheck import SelfCheck, self_check
+from thymos.models.streaming import TokenEvent
 from thymos.models.tokens import CONTENT, EVERYWHERE, RoleSpan, Select, Tokens, truncate
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "TINY_ARCHITECTURES",
     "Add",
     "Cap",
+    "CapturedBatch",
     "Generation",
     "Host",
     "Intervention",
@@ -50,6 +54,7 @@ __all__ = [
     "Tokens",
     "byte_tokenizer",
     "capture",
+    "capture_corpus",
     "chat",
     "chat_tokens",
     "forward",

@@ -8,8 +8,6 @@ start at 0 in every row.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from thymos.errors import ActivationError, CorpusError, UsageError
+from thymos.errors import ActivationError, CorpusError, LayerError, UsageError
 from thymos.models.hooks import Step, StopForward
 from thymos.models.host import Host
 from thymos.models.tokens import CONTENT, Select, Tokens
@@ -94,15 +92,20 @@ def forward(host: Host, padded: Padded, layers: Sequence[int], sink: Sink) -> No
     Args:
         host: The model.
         padded: The batch.
-        layers: Layer indices, at least one.
+        layers: Layer indices, at least one, each once.
         sink: Receives (layer, hidden [batch, seq, hidden]); rows of padding hold garbage.
+
+    Raises:
+        LayerError: No layers, a layer given twice, or a layer the model does not have.
     """
 
     def read(layer: int, hidden: Tensor, step: Callable[[], Step]) -> None:  # noqa: ARG001 - the reader's signature
         sink(layer, hidden)
 
+    if not layers or len(set(layers)) != len(layers):
+        raise LayerError(f"layers must be distinct and at least one, got {list(layers)}")
     arguments: dict[str, Any] = {"input_ids": padded.ids}
-    accepted = _accepted(host.backbone.forward.__func__)
+    accepted = host.forward_arguments
     if "use_cache" in accepted or "kwargs" in accepted:
         arguments["use_cache"] = False
     if host.kind == "encoder" or (padded.side == "left" and not bool(padded.real.all())):
@@ -114,11 +117,6 @@ def forward(host: Host, padded: Padded, layers: Sequence[int], sink: Sink) -> No
             host.backbone(**arguments)
         except StopForward:
             return
-
-
-@lru_cache(maxsize=64)
-def _accepted(function: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(signature(function).parameters)
 
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int = DEFAULT_BATCH_TOKENS) -> list[list[int]]:
@@ -216,14 +214,16 @@ def masked_means(hidden: Tensor, weights: Tensor) -> Tensor:
     return torch.bmm(weights.to(hidden.device).unsqueeze(1), hidden.float()).squeeze(1)
 
 
-def check_finite(values: Float[np.ndarray, "texts layers hidden"], layers: Sequence[int], name: str) -> None:
+def check_finite(
+    values: Float[np.ndarray, "texts layers hidden"], layers: Sequence[int], name: str, of: str = "texts of a batch"
+) -> None:
     """Raise an ActivationError that names the first layer with NaN or infinity."""
     bad = ~np.isfinite(values).all(axis=2)
     if bad.any():
         layer = layers[int(np.argwhere(bad.any(axis=0))[0, 0])]
         raise ActivationError(
             f"the residual stream of {name!r} holds NaN or infinity at layer {layer} ({int(bad.any(axis=1).sum())} of "
-            f"{bad.shape[0]} texts of a batch); load it with dtype=float32 (--dtype float32), or leave that layer out"
+            f"{bad.shape[0]} {of}); load it with dtype=float32 (--dtype float32), or leave that layer out"
         )
 
 
@@ -238,5 +238,5 @@ def rows(host: Host, tokens: Tokens, layers: Sequence[int]) -> Float[np.ndarray,
         out[place[layer]] = hidden[0].float().cpu().numpy()
 
     forward(host, pad(host, [tokens]), layers, sink)
-    check_finite(out, range(len(tokens)), host.name) if not np.isfinite(out).all() else None
+    check_finite(out.swapaxes(0, 1), layers, host.name, "tokens of the text")
     return out

@@ -90,7 +90,13 @@ def chat_tokens(
     messages = as_messages(conversation)
     text = render(host, messages, add_generation_prompt=add_generation_prompt, **options)
     tokens = host.tokens(text, add_special=_wants_bos(host, text))
-    spans = _content_spans(messages, text, tokens)
+    marked = [
+        {**m, "content": _mark(turn) if m["content"].strip() else m["content"]} for turn, m in enumerate(messages)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlainDialogueWarning)
+        frame = render(host, marked, add_generation_prompt=add_generation_prompt, **options)
+    spans = _content_spans(messages, _content_places(messages, text, frame), tokens)
     return replace(tokens, roles=spans, special=tokens.special | ~_inside(spans, len(tokens)))
 
 
@@ -100,24 +106,72 @@ def _wants_bos(host: Host, text: str) -> bool:
     return not (bos and text.startswith(bos))
 
 
-def _content_spans(messages: Sequence[Message], text: str, tokens: Tokens) -> tuple[RoleSpan, ...]:
-    spans: list[RoleSpan] = []
-    cursor = 0
-    start, stop = tokens.offsets[:, 0], tokens.offsets[:, 1]
-    for turn, message in enumerate(messages):
-        content = message["content"].strip()
-        if not content:
-            continue
+def _mark(turn: int) -> str:
+    """Stands for the text of a turn: a word that no template and no text contains."""
+    return f"thymosturn{turn}marker"
+
+
+def _content_places(messages: Sequence[Message], text: str, frame: str) -> dict[int, tuple[int, int]]:
+    """Character range of each turn's text in the rendered conversation.
+
+    `frame` is the same conversation with marks for texts. What stands between the marks is the template's own, so a
+    short text ("user", "2") is not mistaken for a piece of a header, a date or a default system prompt.
+    """
+    turns = [turn for turn, message in enumerate(messages) if message["content"].strip()]
+    places: dict[int, tuple[int, int]] = {}
+    cursor, seen = 0, 0
+    for turn in turns:
+        at = frame.find(_mark(turn), seen)
+        if at < 0:
+            raise _unlocated(turn, messages[turn])
+        after = _after(text, frame[seen:at], cursor)
+        content = messages[turn]["content"].strip()
+        if after is None or not text.startswith(content, after):
+            return _places_in_order(messages, text, turns)
+        cursor, seen = after + len(content), at + len(_mark(turn))
+        places[turn] = (after, cursor)
+    return places if _after(text, frame[seen:], cursor) == len(text) else _places_in_order(messages, text, turns)
+
+
+def _after(text: str, piece: str, cursor: int) -> int | None:
+    """Where `text` goes on behind a piece that stands at `cursor`, white space aside; None if it is not there."""
+
+    def skip(at: int) -> int:
+        return at + len(text[at:]) - len(text[at:].lstrip())
+
+    start, literal = skip(cursor), piece.strip()
+    return skip(start + len(literal)) if text.startswith(literal, start) else None
+
+
+def _places_in_order(messages: Sequence[Message], text: str, turns: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Ranges found one after the other, for templates whose own text depends on the contents."""
+    places, cursor = {}, 0
+    for turn in turns:
+        content = messages[turn]["content"].strip()
         place = text.find(content, cursor)
         if place < 0:
-            raise UsageError(
-                f"the chat template rewrote or dropped the text of message {turn} (role {message['role']!r}), so its "
-                "tokens cannot be located; render the conversation yourself and read it as plain text"
-            )
+            raise _unlocated(turn, messages[turn])
         cursor = place + len(content)
-        inside = np.flatnonzero((start < cursor) & (stop > place) & (stop > start))
+        places[turn] = (place, cursor)
+    return places
+
+
+def _unlocated(turn: int, message: Message) -> UsageError:
+    return UsageError(
+        f"the chat template rewrote or dropped the text of message {turn} (role {message['role']!r}), so its tokens "
+        "cannot be located; render the conversation yourself and read it as plain text"
+    )
+
+
+def _content_spans(
+    messages: Sequence[Message], places: Mapping[int, tuple[int, int]], tokens: Tokens
+) -> tuple[RoleSpan, ...]:
+    spans: list[RoleSpan] = []
+    start, stop = tokens.offsets[:, 0], tokens.offsets[:, 1]
+    for turn, (low, high) in places.items():
+        inside = np.flatnonzero((start < high) & (stop > low) & (stop > start))
         if inside.size:
-            spans.append(RoleSpan(message["role"], int(inside[0]), int(inside[-1]) + 1, turn))
+            spans.append(RoleSpan(messages[turn]["role"], int(inside[0]), int(inside[-1]) + 1, turn))
     return tuple(spans)
 
 

@@ -6,8 +6,8 @@ not depend on what else is in its batch.
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +24,17 @@ from transformers.generation.logits_process import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
-from transformers.generation.streamers import BaseStreamer
 
 from thymos.errors import UsageError
-from thymos.models.capture import pad
+from thymos.models.capture import Padded, pad
 from thymos.models.chat import Message, chat_tokens
-from thymos.models.hooks import Step
 from thymos.models.host import Host
 from thymos.models.intervene import Intervention, intervene
+from thymos.models.probe import Probe, ProbeReader
+from thymos.models.streaming import Ending, TokenEvent, TokenStreamer
 from thymos.models.tokens import Tokens
 
-__all__ = ["Generation", "Probe", "Sampling", "TokenEvent", "chat", "generate", "stream"]
+__all__ = ["Generation", "Sampling", "chat", "generate", "stream"]
 
 
 @dataclass(frozen=True)
@@ -63,41 +63,13 @@ class Sampling:
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """Directions read at every token while generating: scores leave the device, hidden states do not."""
-
-    directions: Mapping[int, Float[np.ndarray, "concepts hidden"]]
-    """Layer -> unit rows."""
-    centres: Mapping[int, Float[np.ndarray, " hidden"]] | None = None
-    """Layer -> mean subtracted first; None reads the uncentred row."""
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Layers read."""
-        return tuple(sorted(self.directions))
-
-
-@dataclass(frozen=True)
-class TokenEvent:
-    """One generated token, as it appears."""
-
-    row: int
-    token_id: int
-    text: str
-    index: int
-    """0 for the first generated token."""
-    scores: Float[np.ndarray, "layers concepts"] | None = None
-    """With a probe: cosines at the row that decided this token (for the first token, the reply slot)."""
-
-
-@dataclass(frozen=True, eq=False)
 class Generation:
     """One finished row."""
 
     text: str
     """The generated text, special tokens left out."""
     tokens: Tokens
-    """Prompt and generated ids, with role spans of the prompt and `prompt_length`."""
+    """Prompt and generated ids, with role spans and `prompt_length`; in a chat, the reply is a span of its own."""
     new_ids: tuple[int, ...]
     scores: Float[np.ndarray, "fed layers concepts"] | None
     """Cosines at every token that was fed; the last generated token never passes through the layers."""
@@ -118,87 +90,37 @@ class _GumbelMax(LogitsProcessor):  # type: ignore[misc]
         return torch.log_softmax(scores.float(), dim=-1) - noise.log()
 
 
-class _Callback(BaseStreamer):  # type: ignore[misc]
-    """Hands each new token to a function; the prompt, which comes first, is skipped."""
+class _RepetitionPenalty(RepetitionPenaltyLogitsProcessor):  # type: ignore[misc]
+    """transformers' penalty, blind to padding: its id, often that of the end token, must not count as said."""
 
-    def __init__(self, host: Host, rows: int, on_token: Callable[[TokenEvent], None], reader: "_Reader | None") -> None:
-        self.host, self.ends, self.on_token, self.reader = host, _ends(host), on_token, reader
-        self.ids: list[list[int]] = [[] for _ in range(rows)]
-        self.shown = [""] * rows
-        self.prompt_seen = False
-        self.done = [False] * rows
+    def __init__(self, penalty: float, padded: Padded) -> None:
+        super().__init__(penalty=penalty)
+        self.prompt = torch.where(padded.real, padded.ids, padded.ids[:, -1:])
 
-    def put(self, value: Tensor) -> None:
-        if not self.prompt_seen:
-            self.prompt_seen = True
-            return
-        for row, token in enumerate(value.reshape(-1).tolist()):
-            if self.done[row]:
-                continue
-            self.ids[row].append(token)
-            text = self.host.tokenizer.decode(self.ids[row], skip_special_tokens=True)
-            # An unfinished character decodes to the replacement sign; wait for its other bytes.
-            piece = "" if text.endswith("\ufffd") else text[len(self.shown[row]) :]
-            self.shown[row] += piece
-            self.done[row] = token in self.ends
-            scores = self.reader.latest(row) if self.reader is not None else None
-            self.on_token(TokenEvent(row, token, piece, len(self.ids[row]) - 1, scores))
-
-    def end(self) -> None:
-        return
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return super().__call__(torch.cat([self.prompt, input_ids[:, self.prompt.shape[1] :]], dim=1), scores)
 
 
-class _Reader:
-    """Cosines of every fed row with the probe, kept as small arrays."""
-
-    def __init__(self, host: Host, probe: Probe) -> None:
-        self.layers = probe.layers
-        self.kept: dict[int, list[Tensor]] = {layer: [] for layer in self.layers}
-        self.matrix: dict[int, Tensor] = {}
-        self.centre: dict[int, Tensor] = {}
-        for layer in self.layers:
-            host.hooks.check_layer(layer)
-            like = next(host.sites.blocks[layer].parameters())
-            matrix = torch.from_numpy(np.ascontiguousarray(probe.directions[layer], np.float32))
-            self.matrix[layer] = matrix.T.contiguous().to(device=like.device, dtype=like.dtype)
-            if probe.centres is not None:
-                self.centre[layer] = torch.from_numpy(probe.centres[layer]).to(device=like.device, dtype=like.dtype)
-
-    def __call__(self, layer: int, hidden: Tensor, step: Callable[[], Step]) -> None:  # noqa: ARG002
-        if layer in self.centre:
-            hidden = hidden - self.centre[layer]
-        scores = (hidden @ self.matrix[layer]) / torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-        self.kept[layer].append(scores.float().cpu())
-
-    def latest(self, index: int) -> Float[np.ndarray, "layers concepts"]:
-        """Scores of the last row fed for one batch row."""
-        return torch.stack([self.kept[layer][-1][index, -1] for layer in self.layers]).numpy()
-
-    def row(self, index: int, first: int, length: int) -> Float[np.ndarray, "fed layers concepts"]:
-        """Scores of one batch row, padding cut off."""
-        stacked = torch.stack([torch.cat(self.kept[layer], dim=1)[index] for layer in self.layers], dim=1)
-        return stacked[first : first + length].numpy()
+@contextmanager
+def _own_settings(network: Any) -> Iterator[None]:
+    """Keep the checkpoint's generation defaults (penalties, suppressed tokens, ...) out of settings left unset."""
+    defaults = getattr(network, "generation_config", None)
+    network.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        network.generation_config = defaults
 
 
-def _ends(host: Host) -> frozenset[int]:
-    config = getattr(host.network, "generation_config", None)
-    found = getattr(config, "eos_token_id", None)
-    if found is None:
-        found = host.tokenizer.eos_token_id
-    if found is None:
-        return frozenset()
-    return frozenset(found if isinstance(found, list) else [found])
-
-
-def _processors(host: Host, sampling: Sampling, rows: int) -> LogitsProcessorList:
+def _processors(host: Host, sampling: Sampling, padded: Padded) -> LogitsProcessorList:
     found = LogitsProcessorList()
     if sampling.repetition_penalty != 1.0:
-        found.append(RepetitionPenaltyLogitsProcessor(penalty=sampling.repetition_penalty))
+        found.append(_RepetitionPenalty(sampling.repetition_penalty, padded))
     if sampling.temperature > 0:
         found.append(TemperatureLogitsWarper(sampling.temperature)) if sampling.temperature != 1.0 else None
         found.append(TopKLogitsWarper(top_k=sampling.top_k)) if sampling.top_k else None
         found.append(TopPLogitsWarper(top_p=sampling.top_p)) if sampling.top_p < 1.0 else None
-        seeds = np.random.SeedSequence(sampling.seed).spawn(rows)
+        seeds = np.random.SeedSequence(sampling.seed).spawn(padded.ids.shape[0])
         generators = [
             torch.Generator(device=host.device).manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
             for seed in seeds
@@ -230,7 +152,7 @@ def generate(
         One Generation per prompt.
 
     Raises:
-        UsageError: The model is an encoder, or a prompt is empty.
+        UsageError: The model is an encoder, a prompt is empty, or a probe does not fit.
     """
     how = sampling or Sampling()
     if host.kind == "encoder":
@@ -239,18 +161,20 @@ def generate(
     if not fed or any(len(tokens) == 0 for tokens in fed):
         raise UsageError("a prompt has no tokens; give each prompt at least one token")
     padded = pad(host, fed, "left")
-    ends = _ends(host)
+    ending = Ending(host, how.stop)
     config = GenerationConfig(
         max_new_tokens=how.max_new_tokens,
         do_sample=False,
-        eos_token_id=sorted(ends) or None,
+        eos_token_id=sorted(ending.ends) or None,
         pad_token_id=host.pad_id,
         stop_strings=list(how.stop) or None,
         return_dict_in_generate=False,
     )
-    reader = _Reader(host, probe) if probe is not None else None
+    reader = ProbeReader(host, probe) if probe is not None else None
+    streamer = TokenStreamer(ending, fed, how.max_new_tokens, on_token, reader) if on_token is not None else None
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
+        stack.enter_context(_own_settings(host.network))
         stack.enter_context(intervene(host, *interventions, prompts=fed))
         if reader is not None:
             stack.enter_context(host.hooks.reading(reader.layers, reader, stop=False))
@@ -258,35 +182,37 @@ def generate(
             input_ids=padded.ids,
             attention_mask=padded.real.long(),
             generation_config=config,
-            logits_processor=_processors(host, how, len(fed)),
-            streamer=_Callback(host, len(fed), on_token, reader) if on_token is not None else None,
+            logits_processor=_processors(host, how, padded),
+            streamer=streamer,
             **({"tokenizer": host.tokenizer} if how.stop else {}),
         )
-    longest = padded.ids.shape[1]
-    return [
-        _finish(host, fed[row], out[row, longest:].tolist(), (ends, reader, row, longest, how))
-        for row in range(len(fed))
-    ]
+    drawn, longest = out[:, padded.ids.shape[1] :].tolist(), padded.ids.shape[1]
+    scores = reader.scores() if reader is not None else None
+    found = []
+    for row, prompt in enumerate(fed):
+        first = longest - len(prompt)
+        found.append(_finish(host, ending, prompt, drawn[row], None if scores is None else scores[row, first:]))
+    return found
 
 
 def _finish(
-    host: Host, prompt: Tokens, drawn: list[int], context: tuple[frozenset[int], _Reader | None, int, int, Sampling]
+    host: Host,
+    ending: Ending,
+    prompt: Tokens,
+    drawn: list[int],
+    scores: Float[np.ndarray, "steps layers concepts"] | None,
 ) -> Generation:
-    ends, reader, row, longest, how = context
-    cut = next((i + 1 for i, token in enumerate(drawn) if token in ends), None)
-    new_ids = drawn if cut is None else drawn[:cut]
+    length = ending.length(prompt, drawn)
+    new_ids = drawn[:length]
     text = host.tokenizer.decode(new_ids, skip_special_tokens=True)
-    if cut is None and how.stop:
-        # Rows that met a stop string are padded while the others go on.
-        while len(new_ids) > 1 and new_ids[-1] == host.pad_id:
-            new_ids = new_ids[:-1]
-        text = host.tokenizer.decode(new_ids, skip_special_tokens=True)
-    stopped = cut is not None or any(mark in text for mark in how.stop)
-    tokens = host.with_ids(prompt, new_ids)
-    scores = None
-    if reader is not None:
-        scores = reader.row(row, longest - len(prompt), len(prompt) + len(new_ids) - 1)
-    return Generation(text, tokens, tuple(new_ids), scores, "stop" if stopped else "length")
+    # Copied: a slice would keep the scores of the whole batch alive.
+    kept = None if scores is None else scores[: len(prompt) + len(new_ids) - 1].copy()
+    finish = "length" if length is None else "stop"
+    return Generation(text, host.with_ids(prompt, new_ids), tuple(new_ids), kept, finish)
+
+
+class _Closed(Exception):  # noqa: N818 - control flow: the reader of a stream went away
+    """Leaves a running generation."""
 
 
 def chat(
@@ -299,19 +225,31 @@ def chat(
 def stream(host: Host, prompt: str | Tokens, sampling: Sampling | None = None, **options: Any) -> Iterator[TokenEvent]:
     """Generated tokens of one prompt, one by one as they appear.
 
-    Closing the iterator early lets the running call finish in the background; its tokens are dropped.
+    Closing the iterator early ends the running call after the token it is at, and waits for that. Between tokens the
+    interventions and the probe stay on the network: run no other pass of the same model inside the loop.
     """
     events: queue.Queue[TokenEvent | BaseException | None] = queue.Queue()
+    closed = threading.Event()
+
+    def hand_over(event: TokenEvent) -> None:
+        if closed.is_set():
+            raise _Closed
+        events.put(event)
 
     def work() -> None:
         try:
-            generate(host, [prompt], sampling, on_token=events.put, **options)
+            generate(host, [prompt], sampling, on_token=hand_over, **options)
             events.put(None)
         except BaseException as err:  # handed to the reader, who raises it
             events.put(err)
 
-    threading.Thread(target=work, daemon=True).start()
-    while (event := events.get()) is not None:
-        if isinstance(event, BaseException):
-            raise event
-        yield event
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+    finally:
+        closed.set()
+        worker.join()

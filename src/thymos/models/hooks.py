@@ -31,6 +31,15 @@ class Step:
     """[batch] number of prompt tokens of each text."""
 
 
+@dataclass(frozen=True)
+class _Call:
+    """What the positions of a pass follow from, taken before the pass: layer 0 already extends the cache."""
+
+    past: int
+    mask: Tensor | None
+    inputs: Tensor | None
+
+
 Edit = Callable[[Tensor, Callable[[], Step]], Tensor]
 """(hidden [batch, seq, hidden], step) -> hidden: a pure function of the residual stream."""
 Read = Callable[[int, Tensor, Callable[[], Step]], None]
@@ -49,7 +58,7 @@ class BlockHooks:
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self._tracker: torch.utils.hooks.RemovableHandle | None = None
         self._tracked = 0
-        self._call: tuple[dict[str, Any], Tensor | None] | None = None
+        self._call: _Call | None = None
         self._step: Step | None = None
         self._prompt_lengths: Tensor | None = None
 
@@ -79,6 +88,8 @@ class BlockHooks:
             stop: Leave the forward pass after the highest layer by raising `StopForward`.
             positions: Whether `read` asks for the step's positions.
         """
+        if not layers:
+            raise LayerError("no layer to read was given; name at least one")
         highest = max(layers)
         with self._attached(self._reads, [(layer, read) for layer in layers], positions):
             if stop:
@@ -159,7 +170,9 @@ class BlockHooks:
         inputs = kwargs.get("input_ids", first)
         if inputs is None:
             inputs = kwargs.get("inputs_embeds")
-        self._call = (kwargs, inputs)
+        cache, mask = kwargs.get("past_key_values"), kwargs.get("attention_mask")
+        past = int(cache.get_seq_length()) if cache is not None else 0
+        self._call = _Call(past, mask if isinstance(mask, Tensor) else None, inputs)
         self._step = None
 
     def step(self) -> Step:
@@ -167,17 +180,15 @@ class BlockHooks:
         if self._step is None:
             if self._call is None:
                 raise RuntimeError("positions are only known inside a forward pass of the backbone")
-            self._step = self._locate(*self._call)
+            self._step = self._locate(self._call)
         return self._step
 
-    def _locate(self, kwargs: dict[str, Any], inputs: Tensor | None) -> Step:
+    def _locate(self, call: _Call) -> Step:
+        inputs, mask, past = call.inputs, call.mask, call.past
         if inputs is None:
             raise RuntimeError("the backbone was called without input_ids or inputs_embeds")
         batch, seq = inputs.shape[0], inputs.shape[1]
-        cache = kwargs.get("past_key_values")
-        past = int(cache.get_seq_length()) if cache is not None else 0
-        mask = kwargs.get("attention_mask")
-        if isinstance(mask, Tensor) and mask.ndim == 2 and mask.shape[1] == past + seq:
+        if mask is not None and mask.ndim == 2 and mask.shape[1] == past + seq:
             counted = mask.long().cumsum(dim=1) - 1
             positions = torch.where(mask.bool(), counted, -1)[:, past:]
             lengths = mask.long().sum(dim=1)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from thymos.errors import LayerError, ModelError, UsageError
 from thymos.models.hooks import BlockHooks
 from thymos.models.layout import Sites, find_sites
-from thymos.models.tokens import Tokens, truncate
+from thymos.models.tokens import RoleSpan, Tokens, truncate
 
 __all__ = ["Host", "parse_layers"]
 
@@ -45,8 +46,8 @@ class Host:
         self.n_layers = len(self.sites.blocks)
         self.hidden_size: int = text_config.hidden_size
         self.kind = self.sites.kind
-        self.max_positions: int | None = getattr(text_config, "max_position_embeddings", None)
         self.backbone: Any = getattr(network, "base_model", network)
+        self.max_positions: int | None = _max_positions(self.backbone, text_config)
         self.hooks = BlockHooks(self.backbone, self.sites.blocks)
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
@@ -77,6 +78,11 @@ class Host:
             if candidate is not None:
                 return int(candidate)
         return 0
+
+    @cached_property
+    def forward_arguments(self) -> frozenset[str]:
+        """Names of the arguments the backbone's forward pass takes."""
+        return frozenset(signature(self.backbone.forward).parameters)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -168,16 +174,29 @@ class Host:
             return logits.float()
 
     def with_ids(self, tokens: Tokens, new_ids: Sequence[int]) -> Tokens:
-        """Tokens with generated ids appended; the prompt's length is remembered."""
+        """Tokens with generated ids appended; the prompt's length is remembered, and in a chat they are a turn."""
         added = np.asarray(new_ids, np.int32)
         special = np.isin(added, np.asarray(self.tokenizer.all_special_ids, np.int32))
+        roles, said = tokens.roles, np.flatnonzero(~special)
+        if roles and said.size:
+            first, last = len(tokens) + int(said[0]), len(tokens) + int(said[-1])
+            roles = (*roles, RoleSpan("assistant", first, last + 1, max(span.turn for span in roles) + 1))
         return replace(
             tokens,
+            roles=roles,
             ids=np.concatenate([tokens.ids, added]),
             special=np.concatenate([tokens.special, special]),
             offsets=np.zeros((0, 2), np.int32),
             prompt_length=len(tokens),
         )
+
+
+def _max_positions(backbone: nn.Module, text_config: Any) -> int | None:
+    limit: int | None = getattr(text_config, "max_position_embeddings", None)
+    table = getattr(getattr(backbone, "embeddings", None), "position_embeddings", None)
+    reserved = getattr(table, "padding_idx", None)
+    # RoBERTa and its kin count positions from behind the padding row of the table.
+    return limit if limit is None or reserved is None else limit - reserved - 1
 
 
 def parse_layers(layers: str | int | float | Sequence[int]) -> Literal["all"] | float | tuple[int, ...]:

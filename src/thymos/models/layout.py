@@ -33,7 +33,7 @@ LAYOUTS: dict[str, Layout] = {
         (
             "llama mistral mixtral qwen2 qwen2_moe qwen3 qwen3_moe gemma gemma2 gemma3_text phi3 olmo olmo2 olmo3 "
             "olmoe stablelm granite granitemoe granitemoehybrid cohere cohere2 starcoder2 smollm3 glm glm4 glm4_moe "
-            "deepseek_v2 deepseek_v3 qwen3_next bamba"
+            "deepseek_v2 deepseek_v3 qwen3_next"
         ).split(),
         _LLAMA_LIKE,
     ),
@@ -42,8 +42,7 @@ LAYOUTS: dict[str, Layout] = {
     "opt": Layout("model.decoder.layers", "model.decoder.final_layer_norm"),
     "phi": Layout("model.layers", "model.final_layernorm"),
     "gemma3": Layout("model.language_model.layers", "model.language_model.norm"),
-    "jamba": Layout("model.layers", "model.final_layernorm"),
-    "falcon_h1": Layout("model.layers", "model.final_layernorm"),
+    **dict.fromkeys("jamba bamba falcon_h1".split(), Layout("model.layers", "model.final_layernorm")),
     "lfm2": Layout("model.layers", "model.embedding_norm"),
     "bert": _BERT_LIKE,
     "roberta": _BERT_LIKE,

@@ -56,25 +56,28 @@ def load(
     if device is not None and device_map is not None:
         raise UsageError(f"device={device!r} and device_map={device_map!r} were both given; give one of them")
     source = _locate(str(id_or_path))
-    where = torch.device(device) if device is not None else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    where = _device(device)
     kind = _dtype(dtype, where, quantized=quantization is not None)
+    quantized = _quantization(quantization)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(source, **common)
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **common)
-        network = _factory(config).from_pretrained(
+        network, report = _factory(config).from_pretrained(
             source,
             config=config,
             dtype=kind,
             use_safetensors=True,
             device_map=device_map,
-            quantization_config=_quantization(quantization),
+            quantization_config=quantized,
+            output_loading_info=True,
             **common,
         )
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as err:
+        if device_map is None and quantization is None:
+            network.to(where)
+    except Exception as err:  # files of strangers: every parser below raises what it likes
         raise ModelError(_why(str(id_or_path), source, err)) from err
-    if device_map is None and quantization is None:
-        network.to(where)
+    _check_complete(str(id_or_path), network, report)
     network.eval()
     model = Model(network, tokenizer, name=str(id_or_path), revision=_commit(config, revision), blocks=blocks)
     if self_check:
@@ -101,6 +104,28 @@ def _locate(name: str) -> str:
     if path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"the folder {name!r} holds no config.json, so it is not a Hugging Face model")
     return str(path.expanduser()) if path.expanduser().exists() else name
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as err:
+        raise UsageError(f"unknown device {device!r}; valid: 'cpu', 'cuda', 'cuda:1', 'mps', ...") from err
+
+
+def _check_complete(name: str, network: Any, report: Any) -> None:
+    """Refuse a checkpoint that lacks weights: transformers fills them with random numbers."""
+    missing = sorted(report.get("missing_keys", ()))
+    if LAYOUTS.get(network.config.model_type, LAYOUTS["llama"]).kind == "encoder":
+        # The residual stream does not pass through an encoder's pooler, and many checkpoints leave it out.
+        missing = [key for key in missing if "pooler" not in key]
+    if missing:
+        raise ModelError(
+            f"the checkpoint {name!r} lacks {len(missing)} weight(s) of its architecture ({', '.join(missing[:3])}); "
+            "they would be random. Download it again, or check that the folder holds every shard"
+        )
 
 
 def _dtype(dtype: str | torch.dtype | None, where: torch.device, *, quantized: bool) -> torch.dtype | str:

@@ -1,7 +1,7 @@
 """`Model`: a loaded network with the verbs of this package as methods."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedTokenizerBase
@@ -25,7 +25,7 @@ class Model(Host):
         *,
         name: str = "in memory",
         blocks: str | None = None,
-    ) -> Self:
+    ) -> "Model":
         """Use a network and a tokenizer that are already in memory."""
         return cls(network, tokenizer, name=name, blocks=blocks)
 

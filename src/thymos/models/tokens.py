@@ -56,11 +56,11 @@ class Select:
     """Which positions of a text are meant. All conditions must hold."""
 
     start_token: int = 1
-    """First content token used, counted from 1 over tokens that are not special: 50 is "from the 50th token on"
-    (Sofroniew et al. 2026, extraction)."""
+    """First content token used, counted from 1 over tokens that are not special (of the chosen roles, if any): 50 is
+    "from the 50th token on" (Sofroniew et al. 2026, extraction)."""
     where: Where = "all"
     """`prompt`: before the first generated token. `generated`: the generated tokens. `reply`: from the last prompt
-    token on, whose row already decides the first generated token."""
+    token on, whose row already decides the first generated token; that one is meant even where it is special."""
     roles: tuple[str, ...] | None = None
     """Only the content of these roles, e.g. ("assistant",)."""
     positions: tuple[int, ...] | None = None
@@ -91,20 +91,28 @@ class Select:
         chosen = np.ones(length, dtype=bool)
         if not self.special:
             chosen &= ~tokens.special
-        if self.start_token > 1:
-            chosen &= np.cumsum(~tokens.special) >= self.start_token
         index = np.arange(length)
         if self.where != "all":
             prompt = length if tokens.prompt_length is None else tokens.prompt_length
+            if self.where == "reply":
+                # The slot that decides the first token of a reply is a template token in every chat.
+                chosen[prompt - 1 : prompt] = True
             first = {"prompt": 0, "generated": prompt, "reply": prompt - 1}[self.where]
             chosen &= (index >= first) & (index < (prompt if self.where == "prompt" else length))
         if self.positions is not None:
             chosen &= np.isin(index, self.positions)
         if self.roles is not None:
             chosen &= self._role_mask(tokens)
+        if self.start_token > 1:
+            chosen &= np.cumsum(self.counted(tokens)) >= self.start_token
         if self.chars is not None:
             chosen &= self._char_mask(tokens)
         return chosen
+
+    def counted(self, tokens: Tokens) -> Bool[np.ndarray, " seq"]:
+        """True on the tokens that `start_token` counts."""
+        content = ~tokens.special
+        return content if self.roles is None else content & self._role_mask(tokens)
 
     def _role_mask(self, tokens: Tokens) -> Bool[np.ndarray, " seq"]:
         present = {span.role for span in tokens.roles}

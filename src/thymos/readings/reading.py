@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from thymos.errors import LayerError, UnknownConceptError, UsageError
+from thymos.errors import FingerprintMismatchError, LayerError, UnknownConceptError, UsageError
 from thymos.figures import Caption, TokenNotes, score_timeline, token_heatmap_html, token_heatmap_text
 from thymos.files import write_text
 from thymos.models import CONTENT, Select, Tokens
@@ -38,6 +38,9 @@ class Reading:
     centred: bool = False
     reference: str | None = None
     """Name of the reference set of z-scores."""
+    denoised: bool = True
+    fingerprint: str = ""
+    """Weight fingerprint of the model the vectors were made from."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -113,7 +116,9 @@ class Reading:
         """The same reading as z-scores against a reference set.
 
         Raises:
-            UsageError: The reference was made with other layers, concepts or centring, or of another unit.
+            UsageError: The reference was made with other layers, concepts, centring or directions; or this reading is
+                calibrated already.
+            FingerprintMismatchError: The reference was made with vectors of another model.
         """
         self._check(reference)
         z = (self.scores - reference.mean) / np.where(reference.spread == 0, 1.0, reference.spread)
@@ -134,6 +139,16 @@ class Reading:
         if self.unit != "cosine":
             raise UsageError(
                 f"this reading is in {self.unit} against {self.reference!r}; calibrate the original reading"
+            )
+        if reference.fingerprint != self.fingerprint:
+            raise FingerprintMismatchError(
+                f"the reference {reference.name!r} was made with vectors of the model {reference.fingerprint}, this "
+                f"reading with vectors of {self.fingerprint}; calibrate with this vector set"
+            )
+        if reference.denoised != self.denoised:
+            raise UsageError(
+                f"the reference {reference.name!r} was made with denoised={reference.denoised}, this reading with "
+                f"denoised={self.denoised}; calibrate with the same directions"
             )
         same = (reference.layers, reference.concepts, reference.centred) == (self.layers, self.concepts, self.centred)
         if not same:

@@ -36,10 +36,12 @@ class Reference:
     quantiles: Float[np.ndarray, "layers concepts grid"]
     """Values at the fixed grid of probabilities `Reference.grid()`."""
     tokens: int
+    """Tokens the figures are taken over."""
     texts: int
     fingerprint: str
     centred: bool
     corpus_sha256: str
+    denoised: bool = True
 
     @staticmethod
     def grid() -> Float[np.ndarray, " grid"]:
@@ -61,6 +63,7 @@ class Reference:
             "fingerprint": self.fingerprint,
             "centred": self.centred,
             "corpus_sha256": self.corpus_sha256,
+            "denoised": self.denoised,
         }
         tensors = {"mean": self.mean, "spread": self.spread, "quantiles": self.quantiles}
         with replacing(path) as temporary:
@@ -82,11 +85,13 @@ class Reference:
             with safe_open(path, framework="np") as file:
                 about = json.loads(file.metadata()["reference"])
                 tensors = {key: file.get_tensor(key) for key in ("mean", "spread", "quantiles")}
-            return cls(
-                **tensors,
-                **{**about, "layers": tuple(about["layers"]), "concepts": tuple(about["concepts"])},
-            )
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as err:
+            about |= {"layers": tuple(about["layers"]), "concepts": tuple(about["concepts"])}
+            shape = (len(about["layers"]), len(about["concepts"]))
+            for key, value in tensors.items():
+                if value.dtype != np.float32 or value.shape != (shape if key != "quantiles" else (*shape, _GRID.size)):
+                    raise ValueError(f"{key} is {value.dtype} {value.shape}")
+            return cls(**tensors, **about)
+        except (SafetensorError, KeyError, TypeError, ValueError) as err:
             raise ArtifactError(f"{path} is not a reference set, or is damaged ({err})") from err
 
 
@@ -126,11 +131,12 @@ def calibrate(
 
     def drain() -> None:
         nonlocal count, texts, held, stride, skip
-        tokens = host.tokens_of(batch)
-        for index, scores in score_tokens(host, probe, [t for t in tokens if len(t)]):
+        tokens = [t for t in host.tokens_of(batch) if len(t)]
+        for index, scores in score_tokens(host, probe, tokens):
             chosen = scores[select.mask(tokens[index])]
             count, texts = count + chosen.shape[0], texts + 1
-            thinned = chosen[skip::stride]
+            # A copy: a view would keep the scores of every token alive.
+            thinned = chosen[skip::stride].copy()
             skip = (skip - chosen.shape[0]) % stride
             kept.append(thinned)
             held += thinned.shape[0]
@@ -156,9 +162,10 @@ def calibrate(
         mean=values.mean(axis=0, dtype=np.float64).astype(np.float32),
         spread=values.std(axis=0, dtype=np.float64).astype(np.float32),
         quantiles=np.moveaxis(np.quantile(values, _GRID, axis=0), 0, -1).astype(np.float32),
-        tokens=count,
+        tokens=values.shape[0],
         texts=texts,
         fingerprint=vectors.card.model.fingerprint,
         centred=how.centred,
         corpus_sha256=corpus.sha256,
+        denoised=how.denoised,
     )

@@ -1,7 +1,7 @@
 """Steering: strength in residual-norm units, ablation, capping, and what a dose costs."""
 
+from thymos.steering.apply import Dose, ablation, capping, ceiling, dose_of, interventions, steer
 from thymos.steering.planner import DosePlan, DosePoint, perplexity, plan_dose, repetition
-from thymos.steering.steer import Dose, ablation, capping, ceiling, dose_of, interventions, steer
 
 __all__ = [
     "Dose",

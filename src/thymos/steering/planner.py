@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from thymos.errors import CorpusError, UsageError
 from thymos.models import Host, Sampling, generate, pad
-from thymos.steering.steer import steer
+from thymos.steering.apply import steer
 from thymos.vectors import ConceptVector
 
 __all__ = ["DosePlan", "DosePoint", "perplexity", "plan_dose", "repetition"]
@@ -114,9 +114,7 @@ def plan_dose(
     points = []
     base = perplexity(host, texts)
     for strength in sorted({0.0, *map(float, strengths)}):
-        with steer(
-            host, direction, strength=strength, layers=tuple(vector.layers) if len(vector.layers) == 1 else None
-        ):
+        with steer(host, direction, strength=strength):
             value = perplexity(host, texts)
             written = [g.text for g in generate(host, list(prompts), Sampling(max_new_tokens=48))]
         joined = " ".join(written)

@@ -1,5 +1,6 @@
 """A JSONL file that only grows: what survives a crash is every whole line."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from thymos.errors import CorpusError
 from thymos.files import storage_errors
 
-__all__ = ["AppendOnly"]
+__all__ = ["AppendOnly", "make_folder"]
 
 _BLOCK = 1 << 16
 
@@ -28,8 +29,8 @@ class AppendOnly:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        make_folder(self.path)
         with storage_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
                 _mend(self.path)
 
@@ -67,6 +68,19 @@ class AppendOnly:
             except OSError:
                 handle.truncate(before)
                 raise
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that a file goes into.
+
+    Raises:
+        StorageError: There is a file in its place, or no permission.
+    """
+    with storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as err:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from err
 
 
 def _read(line: bytes) -> dict[str, Any] | None:

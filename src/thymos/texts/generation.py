@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from thymos.errors import CorpusError, UsageError
 from thymos.files import write_text
@@ -102,6 +102,7 @@ class Request:
         return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4]) >> 1
 
 
+@runtime_checkable
 class Task(Protocol):
     """What is written: how to ask for it, and what to keep of an answer."""
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from thymos.errors import CorpusError, UsageError
 from thymos.files import replacing, storage_errors
+from thymos.texts.append import make_folder
 from thymos.texts.rows import SUFFIXES, JsonlRows, MemoryRows, ParquetRows, Row, RowSource, as_text, is_dataset
 from thymos.texts.text import COLUMNS, Text
 
@@ -191,6 +192,7 @@ def write_texts(path: str | Path, texts: Iterable[Text | str | dict[str, Any]]) 
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise CorpusError(f"{path} ends in {path.suffix!r}; valid endings of corpora are {', '.join(SUFFIXES)}")
+    make_folder(path)
     with replacing(path) as temporary:
         rows = (as_text(item, f"{path}: text {number}").row() for number, item in enumerate(texts, start=1))
         count = _write_jsonl(temporary, rows) if path.suffix.lower() == ".jsonl" else _write_parquet(temporary, rows)

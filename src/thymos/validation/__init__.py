@@ -22,6 +22,7 @@ from thymos.validation.recall import (
 )
 from thymos.validation.splits import Fold, development_split, fold_numbers, topic_folds
 from thymos.validation.stability import Stability, StabilitySettings, stability
+from thymos.validation.suite import Validation, ValidationSettings, validate_vectors
 from thymos.validation.sweep import LayerSweep, SweepSettings, layer_sweep
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "StabilitySettings",
     "SweepSettings",
     "TokenLogit",
+    "Validation",
+    "ValidationSettings",
     "better_of",
     "development_split",
     "fold_numbers",
@@ -60,4 +63,5 @@ __all__ = [
     "single_tokens",
     "stability",
     "topic_folds",
+    "validate_vectors",
 ]

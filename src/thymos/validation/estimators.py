@@ -1,4 +1,4 @@
-"""From training rows to unit directions: the default estimator, logistic probes, and sums per fold that make it fast."""
+"""From training rows to unit directions: mean differences, logistic probes, and sums per fold for speed."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -153,5 +153,6 @@ def _group_sums(
         part = slice(start, start + _ROWS_AT_ONCE)
         chunk = rows[part].astype(np.float64)
         places = (groups[part], np.arange(len(chunk)))
-        sums += sparse.csr_matrix((np.ones(len(chunk)), places), shape=(count, len(chunk))) @ chunk
+        members = sparse.csr_matrix((np.ones(len(chunk)), places), shape=(count, len(chunk)))
+        sums += np.asarray(members @ chunk)
     return sums, np.bincount(groups, minlength=count)

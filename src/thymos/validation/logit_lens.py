@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from thymos.errors import UsageError
+from thymos.errors import UnknownConceptError, UsageError
 from thymos.models import Host
 from thymos.stats import PermutationResult, permutation_test
 
@@ -65,7 +65,7 @@ class LensEntry:
 
 @dataclass(frozen=True, eq=False)
 class LogitLens:
-    """The logit lens of a set of directions.
+    """The logit lens of a set of directions; `lens["calm"]` is one entry.
 
     Attributes:
         entries: One per direction, in order.
@@ -85,9 +85,7 @@ class LogitLens:
         for entry in self.entries:
             if entry.concept == concept:
                 return entry
-        raise UsageError(
-            f"no logit lens of {concept!r}; there are {', '.join(entry.concept for entry in self.entries)}"
-        )
+        raise UnknownConceptError.of(concept, (entry.concept for entry in self.entries), "this logit lens")
 
 
 def logit_lens(
@@ -158,7 +156,10 @@ def single_tokens(host: Host, forms: Sequence[str]) -> Int[np.ndarray, " tokens"
 def _ordinary_ids(host: Host) -> Int[np.ndarray, " tokens"]:
     """Ids with a token behind them that is not special; embedding matrices are often padded beyond those."""
     known = np.array(sorted(set(host.tokenizer.get_vocab().values())), dtype=np.int64)
-    return known[~np.isin(known, np.array(host.tokenizer.all_special_ids, dtype=np.int64))]
+    # Role markers of chat templates are special added tokens, though not all are in `all_special_ids`.
+    special = {number for number, token in host.tokenizer.added_tokens_decoder.items() if token.special}
+    special |= set(host.tokenizer.all_special_ids)
+    return known[~np.isin(known, np.array(sorted(special), dtype=np.int64))]
 
 
 def _percentiles(

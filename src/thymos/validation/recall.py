@@ -1,6 +1,6 @@
 """Held-out recall: do directions made on some topics name the concept of texts on other topics?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -226,7 +226,7 @@ def recall_of_scores(
         top1=interval(expected_hits(ranks, 1)),
         top3=interval(expected_hits(ranks, 3)),
         top5=interval(expected_hits(ranks, 5)),
-        auroc=interval(macro + area.influence),
+        auroc=_within_unit(interval(macro + area.influence)),
         p=p,
         p_auroc=p_auroc,
         concepts=items.concepts,
@@ -332,3 +332,8 @@ def _combined_p(
         found.append(fold_p_values(scores[test], items.labels[test], items.topic_codes[test], how.permutations, rng))
     top1, area = np.minimum(1.0, 2.0 * np.mean(found, axis=0))
     return float(top1), float(area)
+
+
+def _within_unit(interval: Interval) -> Interval:
+    """The first-order bootstrap may overshoot the range of an AUROC by a hair."""
+    return replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))

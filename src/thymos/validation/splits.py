@@ -89,8 +89,8 @@ def _topic_sizes(items: Items) -> Int[np.ndarray, " topics"]:
     sizes = np.bincount(items.topic_codes)
     if len(sizes) < 2:
         raise CorpusError(
-            f"the {len(items)} texts have {len(sizes)} topic(s); held-out figures need at least 2, because texts of one "
-            "topic share words and settings: give texts with a `topic` column"
+            f"the {len(items)} texts have {len(sizes)} topic(s); held-out figures need at least 2, because texts of "
+            "one topic share words and settings: give texts with a `topic` column"
         )
     return sizes
 

@@ -163,5 +163,5 @@ def _unit(
         axes = neutral.astype(np.float64)
         found -= (found @ axes.T) @ axes
     sizes = np.linalg.norm(found, axis=2, keepdims=True)
-    found /= np.where(sizes > 0, sizes, 1.0)
-    return found
+    unit: Float[np.ndarray, "times concepts hidden"] = found / np.where(sizes > 0, sizes, 1.0)
+    return unit

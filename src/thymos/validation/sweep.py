@@ -149,8 +149,7 @@ def layer_sweep(
         test[fold] = outer[:, numbers == fold].mean(axis=1, dtype=np.float64)
     best = development.argmax(axis=1)
     own = outer[best[numbers], np.arange(len(items))].astype(np.float64)
-    votes = Counter(best.tolist())
-    mode = max(votes, key=lambda place: (votes[place], development[:, place].mean()))
+    mode = _most_chosen(best, development)
     return LayerSweep(
         layers=tuple(layers),
         development=development,
@@ -166,13 +165,18 @@ def layer_sweep(
     )
 
 
+def _most_chosen(best: Int[np.ndarray, " folds"], development: Float[np.ndarray, "folds layers"]) -> int:
+    votes = Counter(best.tolist())
+    return int(max(votes, key=lambda place: (votes[place], development[:, place].mean())))
+
+
 def _checked_folds(items: Items, how: SweepSettings) -> Int[np.ndarray, " items"]:
     numbers = fold_numbers(items, folds=how.folds, seed=how.seed)
     folds = int(numbers.max()) + 1
     if folds < 3:
         raise CorpusError(
-            f"a nested layer sweep needs at least 3 topic folds (train, choose, test), but there are {folds}; give texts "
-            "on more topics or raise `folds`"
+            f"a nested layer sweep needs at least 3 topic folds (train, choose, test), but there are {folds}; give "
+            "texts on more topics or raise `folds`"
         )
     for one in range(folds):
         for other in range(one):

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from thymos.errors import CorpusError
+from thymos.errors import CorpusError, LayerError
 from thymos.models import Host
 from thymos.texts import Corpus
-from thymos.vectors.card import Card, CorpusCard, DenoiseCard, ModelCard
+from thymos.vectors.card import Card, CorpusCard, DenoiseCard, ModelCard, make_card
 from thymos.vectors.checkpoint import Collected
 from thymos.vectors.denoise import NeutralComponents, neutral_components, remove
 from thymos.vectors.emotion_vectors import EmotionVectors, LayerVectors
@@ -56,8 +56,11 @@ def build_vectors(
 
     Raises:
         CorpusError: A concept's direction is zero, or an estimator needs rows that were not kept.
+        LayerError: The chosen layer was not extracted.
     """
     how = build or BuildSettings()
+    if how.layer is not None and how.layer not in settings.layers:
+        raise LayerError(f"the chosen layer {how.layer} is not among the extracted layers {list(settings.layers)}")
     means = collected.stories.means()
     norms = collected.tokens.mean_norm()
     layers: dict[int, LayerVectors] = {}
@@ -133,7 +136,7 @@ def _card(
     denoise: DenoiseCard,
 ) -> Card:
     default = min(settings.layers, key=lambda layer: (abs(layer - host.layer_at(2 / 3)), layer))
-    return Card(
+    return make_card(
         concepts=collected.concepts,
         layers=settings.layers,
         layer=how.layer if how.layer is not None else default,
@@ -143,6 +146,7 @@ def _card(
         estimator_settings=how.estimator.settings,
         first_token=settings.first_token,
         max_tokens=settings.max_tokens,
+        format=settings.format,
         counts={c: int(n) for c, n in zip(collected.concepts, collected.stories.counts, strict=True)},
         stories=_corpus_card(corpora[0], collected.tallies["stories"]),
         neutral=_corpus_card(corpora[1], collected.tallies["neutral"]),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from thymos.errors import SchemaError
 
-__all__ = ["SCHEMA_VERSION", "Card", "CorpusCard", "DenoiseCard", "ModelCard", "parse_card"]
+__all__ = ["SCHEMA_VERSION", "Card", "CorpusCard", "DenoiseCard", "ModelCard", "make_card", "parse_card"]
 
 SCHEMA_VERSION = 1
 HOOK_SITE = "block_output"
@@ -124,16 +124,34 @@ def parse_card(text: str) -> Card:
         SchemaError: Not JSON, a newer schema, unknown or missing keys, or values that do not fit together.
     """
     try:
-        card = Card.model_validate_json(text)
+        # The version first: the keys of a newer schema are not misspelt.
+        seen = _Version.model_validate_json(text).schema_version
+        if seen > SCHEMA_VERSION:
+            raise SchemaError(
+                f"card.json has schema {seen}, newer than {SCHEMA_VERSION}, the newest this thymos reads; upgrade thymos"
+            )
+        return Card.model_validate_json(text)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "card.json"
-        raise SchemaError(
-            f"card.json is not a valid card: {where}: {first['msg']} ({err.error_count()} problem(s))"
-        ) from err
-    if card.schema_version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"card.json has schema {card.schema_version}, newer than {SCHEMA_VERSION}, the newest this thymos "
-            "reads; upgrade thymos"
-        )
-    return card
+        raise SchemaError(f"card.json is not a valid card: {_first_problem(err)}") from err
+
+
+def make_card(**fields: Any) -> Card:
+    """A card from its fields.
+
+    Raises:
+        SchemaError: Unknown or missing fields, or values that do not fit together.
+    """
+    try:
+        return Card.model_validate(fields)
+    except ValidationError as err:
+        raise SchemaError(f"these values do not make a card: {_first_problem(err)}") from err
+
+
+class _Version(BaseModel):
+    schema_version: int = SCHEMA_VERSION
+
+
+def _first_problem(err: ValidationError) -> str:
+    first = err.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "card"
+    return f"{where}: {first['msg']} ({err.error_count()} problem(s))"

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from thymos.errors import ArtifactError
-from thymos.files import replacing, write_text
+from thymos.files import replacing, storage_errors, write_text
 from thymos.vectors.moments import ConceptMoments, RowMoments, State
 from thymos.vectors.plan import Tally
 
@@ -84,17 +84,18 @@ def open_run(run: Path, plan: dict[str, Any], fresh: Collected, *, resume: bool)
         ArtifactError: The folder belongs to another plan, or its state is damaged.
     """
     text = json.dumps(plan, indent=2, sort_keys=True, default=str)
-    if not resume:
-        run.mkdir(parents=True, exist_ok=True) if not run.exists() else (run / _STATE).unlink(missing_ok=True)
+    if not resume or not (run / _PLAN).exists():
+        with storage_errors(run):
+            run.mkdir(parents=True, exist_ok=True)
+            (run / _STATE).unlink(missing_ok=True)
         write_text(run / _PLAN, text)
         return fresh
-    if not (run / _PLAN).exists():
-        write_text(run / _PLAN, text)
-        return fresh
-    before = json.loads((run / _PLAN).read_text(encoding="utf-8"))
-    now = json.loads(text)
-    if before != now:
-        changed = [key for key in now if before.get(key) != now[key]]
+    try:
+        before = json.loads((run / _PLAN).read_text(encoding="utf-8"))
+    except ValueError as err:
+        raise ArtifactError(f"{run / _PLAN} is damaged ({err}); start again without --resume") from err
+    changed = _changes(before, json.loads(text))
+    if changed:
         raise ArtifactError(
             f"cannot resume {run}: {', '.join(changed)} differ(s) from the run that was interrupted; use the same "
             "model, texts, settings and thread count, or start again without --resume"
@@ -102,6 +103,17 @@ def open_run(run: Path, plan: dict[str, Any], fresh: Collected, *, resume: bool)
     if not (run / _STATE).exists():
         return fresh
     return _read_state(run / _STATE, fresh.concepts)
+
+
+def _changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Names of what differs between two plans, with both values where they are short."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*now, *before])
+        return [c for key in keys for c in _changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)]
+    if before == now:
+        return []
+    shown = f"{before!r} -> {now!r}"
+    return [f"{name} ({shown})" if len(shown) <= 60 else name]
 
 
 def _read_state(path: Path, concepts: tuple[str, ...]) -> Collected:

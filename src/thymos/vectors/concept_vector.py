@@ -28,11 +28,18 @@ class ConceptVector:
     """How it was made, e.g. "0.05*calm - 0.02*angry"."""
     fingerprint: str
     """Weight fingerprint of the model it belongs to."""
+    named: tuple[int, ...] = ()
+    """Layers asked for with `at`; empty: the chosen layer alone."""
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Layers it is known at."""
         return tuple(sorted(self.values))
+
+    @property
+    def steered(self) -> tuple[int, ...]:
+        """Layers it is steered at unless others are named."""
+        return self.named or (self.layer,)
 
     @property
     def strength(self) -> float:
@@ -53,6 +60,7 @@ class ConceptVector:
             values={layer: self.values[layer] for layer in layers},
             norms={layer: self.norms[layer] for layer in layers},
             layer=self.layer if self.layer in layers else layers[0],
+            named=tuple(sorted(set(layers))),
         )
 
     def unit(self) -> "ConceptVector":
@@ -114,9 +122,15 @@ class ConceptVector:
         return replace((self.unit() - other.unit()).unit(), recipe=f"contrast({self.recipe}, {other.recipe})")
 
     def cosine(self, other: "ConceptVector", layer: int | None = None) -> float:
-        """Cosine with another vector at one layer (default: the chosen layer)."""
+        """Cosine with another vector at one layer (default: the chosen layer).
+
+        Raises:
+            LayerError: One of them is not known there.
+        """
         self._check_partner(other)
         chosen = self.layer if layer is None else layer
+        if chosen not in self._shared(other):
+            raise LayerError(f"{self.recipe} and {other.recipe} are both known at {self._shared(other)}, not at {chosen}")
         left, right = self.values[chosen].astype(np.float64), other.values[chosen].astype(np.float64)
         size = float(np.linalg.norm(left) * np.linalg.norm(right))
         return float(left @ right / size) if size else 0.0
@@ -137,7 +151,9 @@ class ConceptVector:
 
     def _on(self, values: Mapping[int, Float[np.ndarray, " hidden"]], recipe: str) -> "ConceptVector":
         layer = self.layer if self.layer in values else min(values)
-        return replace(self, values=values, norms={key: self.norms[key] for key in values}, layer=layer, recipe=recipe)
+        named = tuple(key for key in self.named if key in values)
+        norms = {key: self.norms[key] for key in values}
+        return replace(self, values=values, norms=norms, layer=layer, recipe=recipe, named=named)
 
     def _check_partner(self, other: "ConceptVector") -> None:
         if self.fingerprint != other.fingerprint:

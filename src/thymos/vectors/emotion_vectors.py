@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from thymos.errors import ArtifactError, FingerprintMismatchError, LayerError, SchemaError, UnknownConceptError
-from thymos.files import replacing, write_text
+from thymos.files import replacing_all
 from thymos.models import Host
-from thymos.vectors.card import Card, parse_card
+from thymos.vectors.card import Card, make_card, parse_card
 from thymos.vectors.concept_vector import ConceptVector
 
 __all__ = ["EmotionVectors", "LayerVectors"]
@@ -84,7 +85,8 @@ class EmotionVectors:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{key}</td><td>{value}</td></tr>" for key, value in self.summary().items())
+        # A card may come from anywhere, and a notebook runs what it is shown.
+        rows = "".join(f"<tr><td>{key}</td><td>{escape(value)}</td></tr>" for key, value in self.summary().items())
         return f"<table><caption>Emotion vectors</caption>{rows}</table>"
 
     def summary(self) -> dict[str, str]:
@@ -136,7 +138,7 @@ class EmotionVectors:
 
     def with_card(self, **changes: Any) -> "EmotionVectors":
         """The same tensors with other card fields (quality figures, chosen layer, notes)."""
-        return replace(self, card=Card.model_validate({**self.card.model_dump(), **changes}))
+        return replace(self, card=make_card(**{**self.card.model_dump(), **changes}))
 
     def check_model(self, host: Host, *, allow_mismatch: bool = False) -> None:
         """Refuse a model whose weights are not the ones the vectors were made from.
@@ -154,8 +156,8 @@ class EmotionVectors:
         if theirs != ours and not allow_mismatch:
             raise FingerprintMismatchError(
                 f"these vectors were made from {self.card.model.id!r} with weight fingerprint {ours}, but "
-                f"{host.name!r} has {theirs}; extract vectors from this model, or pass allow_mismatch=True (--allow-mismatch) if the "
-                "difference is meant"
+                f"{host.name!r} has {theirs}; extract vectors from this model, or pass allow_mismatch=True "
+                "(--allow-mismatch) if the difference is meant"
             )
 
     def tensors(self) -> dict[str, Float[np.ndarray, "..."]]:
@@ -167,16 +169,16 @@ class EmotionVectors:
         return found
 
     def save(self, folder: str | Path) -> Path:
-        """Write `vectors.safetensors`, `card.json` and `README.md`; each file whole or not at all.
+        """Write `vectors.safetensors`, `card.json` and `README.md`: all of them, or none and the old set stays.
 
         Raises:
             StorageError: The disk is full, or the folder is not writable.
         """
         place = Path(folder)
-        with replacing(place / _TENSORS) as temporary:
-            save_file(self.tensors(), temporary, metadata={"format": "thymos", "schema": str(self.card.schema_version)})
-        write_text(place / _CARD, self.card.model_dump_json(indent=2) + "\n")
-        write_text(place / _README, readme(self.card))
+        with replacing_all(place / _TENSORS, place / _CARD, place / _README) as (tensors, card, page):
+            save_file(self.tensors(), tensors, metadata={"format": "thymos", "schema": str(self.card.schema_version)})
+            card.write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            page.write_text(readme(self.card), encoding="utf-8")
         return place
 
     @classmethod
@@ -255,7 +257,7 @@ def _check_header(path: Path) -> None:
             )
         try:
             json.loads(file.read(length))
-        except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        except (ValueError, RecursionError) as err:
             raise ArtifactError(f"{path} has an unreadable header ({err}); it is not a safetensors file") from err
 
 
@@ -273,7 +275,8 @@ def readme(card: Card) -> str:
         f"# Emotion vectors of {card.model.id}\n\n"
         f"{len(card.concepts)} linear directions in the residual stream of `{card.model.id}` (weights "
         f"`{card.model.fingerprint[:16]}`), one per concept and layer ({_short(card.layers)}; chosen layer "
-        f"{card.layer}, {card.layer_choice}). They are representations of concepts; nothing here is a claim about experience.\n\n"
+        f"{card.layer}, {card.layer_choice}). They are representations of concepts; nothing here is "
+        "a claim about experience.\n\n"
         "## Use\n\n```python\nimport thymos\n\n"
         f'model = thymos.load("{card.model.id}")\nvectors = thymos.EmotionVectors.load("path/to/this/folder", model)\n'
         'thymos.read(model, vectors, "The last train left an hour ago.")\n```\n\n'

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int64
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 
 from thymos.errors import CorpusError
 
 __all__ = ["DifferenceOfMeans", "Estimator", "LayerData", "LogisticProbes", "TextRows"]
+
+_WORTH_THREADS = 10**8
+"""Multiplications per pass over the texts below which threads cost more than they give: 20 times more when busy."""
 
 
 class TextRows(NamedTuple):
@@ -34,6 +38,7 @@ class LayerData:
     """Loads the per-text means that were kept (a bounded sample of a large corpus)."""
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Turns evidence of one layer into raw directions."""
 
@@ -100,9 +105,10 @@ class LogisticProbes:
                 f"logistic probes choose their regularisation on unseen topics, but the texts have {topics} topic(s); "
                 "give texts with a `topic` column, or use --estimator means"
             )
-        centre = rows.means.mean(axis=0)
-        scale = float(np.sqrt(((rows.means - centre) ** 2).mean())) or 1.0
-        splits = list(GroupKFold(min(self.folds, topics)).split(rows.means, rows.labels, rows.topics))
+        centred = rows.means.astype(np.float64) - rows.means.mean(axis=0, dtype=np.float64)
+        scale = float(np.sqrt((centred**2).mean())) or 1.0
+        features, basis = _row_space(centred / scale)
+        splits = list(GroupKFold(min(self.folds, topics)).split(features, rows.labels, rows.topics))
         search = LogisticRegressionCV(
             Cs=list(self.strengths),
             cv=splits,
@@ -111,14 +117,30 @@ class LogisticProbes:
             l1_ratios=(0.0,),
             use_legacy_attributes=False,
         )
-        search.fit((rows.means - centre) / scale, rows.labels)
+        small = features.size * data.concept_means.shape[0] < _WORTH_THREADS
+        with threadpool_limits(limits=1 if small else None, user_api="blas"):
+            search.fit(features, rows.labels)
         found = np.zeros_like(data.concept_means)
-        coefficients = search.coef_ / scale
+        coefficients = (search.coef_ if basis is None else search.coef_ @ basis) / scale
         if coefficients.shape[0] == 1:
             coefficients = np.vstack([-coefficients, coefficients])
         found[search.classes_] = coefficients
-        centred: Float[np.ndarray, "concepts hidden"] = found - found.mean(axis=0)
-        return centred
+        probes: Float[np.ndarray, "concepts hidden"] = found - found.mean(axis=0)
+        return probes
+
+
+def _row_space(
+    rows: Float[np.ndarray, "texts hidden"],
+) -> tuple[Float[np.ndarray, "texts rank"], Float[np.ndarray, "rank hidden"] | None]:
+    """Coordinates of rows in an orthonormal basis of their span, and the basis; None: the rows as they are.
+
+    The solution under an L2 penalty lies in that span, so fitting there is exact, and smaller where the network is
+    wider than the texts are many.
+    """
+    if rows.shape[0] >= rows.shape[1]:
+        return rows, None
+    columns, triangle = np.linalg.qr(rows.T)
+    return np.ascontiguousarray(triangle.T), np.ascontiguousarray(columns.T)
 
 
 def _every_class_everywhere(rows: TextRows, splits: list[Any]) -> bool:

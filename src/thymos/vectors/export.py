@@ -96,8 +96,8 @@ def to_pt(vectors: EmotionVectors, path: Path, concept: str | None = None) -> Pa
         "convention": "layer l: output of block l, counted from 0; unit directions; add strength * norm * direction",
         "model": vectors.card.model.id,
     }
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
     return path
 
 

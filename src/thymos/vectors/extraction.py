@@ -175,18 +175,20 @@ class _Runner:
         select = self.settings.story_select if stage == "stories" else self.settings.neutral_select
         started = time.monotonic()
         with interrupts_held() as release:
-            try:
-                for batch in batches(self.host, corpus, tally, self.settings, select, labelled=stage == "stories"):
-                    run(batch, tally)
-                    tally.shard, tally.batch = batch.after
-                    tally.used += len(batch.texts)
+            for batch in batches(self.host, corpus, tally, self.settings, select, labelled=stage == "stories"):
+                run(batch, tally)
+                tally.shard, tally.batch = batch.after
+                tally.used += len(batch.texts)
+                # Only here are the moments whole: an interruption anywhere else must not be written down.
+                try:
                     self._report(stage, corpus, tally, started)
                     self.keeper.maybe()
                     release()
-            except KeyboardInterrupt:
-                self.keeper.write()
-                raise
+                except KeyboardInterrupt:
+                    self.keeper.write()
+                    raise
             self.keeper.write()
+            release()
         return tally
 
     def _report(self, stage: str, corpus: Corpus, tally: Tally, started: float) -> None:

@@ -4,9 +4,8 @@ import tempfile
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from thymos.errors import ArtifactError
+from thymos.errors import ArtifactError, ThymosError
 from thymos.models import Host
 from thymos.vectors.emotion_vectors import EmotionVectors
 
@@ -37,7 +36,9 @@ def push(vectors: EmotionVectors, repo_id: str, *, private: bool = True, message
             done = huggingface_hub.upload_folder(
                 repo_id=repo_id, folder_path=folder, allow_patterns=_FILES, commit_message=message or "Emotion vectors"
             )
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as err:
+    except Exception as err:  # the client's transport errors have no common base, and change with its version
+        if isinstance(err, ThymosError):
+            raise
         raise ArtifactError(
             f"cannot push to {repo_id!r}: {_first_line(err)}; check the name and `hf auth login`"
         ) from err
@@ -55,7 +56,7 @@ def pull(
     """
     try:
         folder = huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=_FILES)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as err:
+    except Exception as err:  # as above
         raise ArtifactError(
             f"cannot pull {repo_id!r}: {_first_line(err)}; check the name, the network and access"
         ) from err

@@ -7,7 +7,7 @@ and parts of a corpus can be merged.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class ConceptMoments:
     sums: Float[np.ndarray, "layers concepts hidden"]
 
     @classmethod
-    def empty(cls, layers: int, concepts: int, hidden: int) -> Self:
+    def empty(cls, layers: int, concepts: int, hidden: int) -> "ConceptMoments":
         """Nothing seen yet."""
         return cls(np.zeros(concepts, np.int64), np.zeros((layers, concepts, hidden)))
 
@@ -56,11 +56,12 @@ class ConceptMoments:
         return {"counts": torch.from_numpy(self.counts), "sums": torch.from_numpy(self.sums)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, state: Mapping[str, Tensor]) -> "ConceptMoments":
         """What `state` gave."""
         return cls(state["counts"].numpy().copy(), state["sums"].numpy().copy())
 
 
+@runtime_checkable
 class Scatter(Protocol):
     """Sum of outer products of centred rows of one layer, exactly or as a sketch."""
 
@@ -177,7 +178,9 @@ class RowMoments:
     scatters: list[Scatter]
 
     @classmethod
-    def empty(cls, layers: int, hidden: int, *, sketch: int | None = None, device: torch.device | None = None) -> Self:
+    def empty(
+        cls, layers: int, hidden: int, *, sketch: int | None = None, device: torch.device | None = None
+    ) -> "RowMoments":
         """Nothing seen yet; `sketch` is the size of a sketch, None keeps exact matrices."""
         scatters: list[Scatter] = [
             ExactScatter(hidden, device) if sketch is None else SketchScatter(hidden, sketch, device)
@@ -210,15 +213,14 @@ class RowMoments:
         """Move the mean, and add the between-batch row that Chan's rule asks for."""
         delta = mean - self.mean[layer]
         if self.count:
-            between = torch.from_numpy(delta * np.sqrt(self.count * added / total)).float()
-            scatter = self.scatters[layer]
-            scatter.add(between.to(scatter.rows().device if isinstance(scatter, SketchScatter) else "cpu").unsqueeze(0))
+            between = torch.from_numpy(delta * np.sqrt(self.count * added / total))
+            self.scatters[layer].add(between.unsqueeze(0))
         self.mean[layer] += delta * (added / total)
 
     def merge(self, other: "RowMoments") -> "RowMoments":
         """Moments of both sets of rows together."""
         _same_shape(self.mean, other.mean)
-        sketch = next((s.size for s in self.scatters if isinstance(s, SketchScatter)), None)
+        sketch = next((s.size for s in (*self.scatters, *other.scatters) if isinstance(s, SketchScatter)), None)
         merged = RowMoments.empty(*self.mean.shape, sketch=sketch)
         total = self.count + other.count
         for layer, scatter in enumerate(merged.scatters):
@@ -251,7 +253,7 @@ class RowMoments:
         return found
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, state: Mapping[str, Tensor]) -> "RowMoments":
         """What `state` gave."""
         mean = state["mean"].numpy().copy()
         scatters: list[Scatter] = []

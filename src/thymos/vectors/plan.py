@@ -4,13 +4,13 @@ import itertools
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from thymos.concepts import Vocabulary
 from thymos.errors import CorpusError, UnknownConceptError
-from thymos.models import DEFAULT_BATCH_TOKENS, Host, Select, Tokens, plan_batches
+from thymos.models import DEFAULT_BATCH_TOKENS, Host, Select, Tokens, chat_tokens, plan_batches, truncate
 from thymos.models.capture import PaddingSide
 from thymos.texts import Corpus, Text
 
@@ -39,12 +39,14 @@ class ExtractionSettings:
     """Bytes that the neutral scatter matrices may take; above it they become sketches."""
     min_stories: int = 2
     """Fewest stories a concept may have."""
+    format: Literal["raw", "chat"] = "raw"
+    """How stories are fed: as plain text, or as the assistant's answer to a request. The paper does not say which."""
     seed: int = 0
 
     @property
     def story_select(self) -> Select:
         """Positions of a story that are used."""
-        return Select(start_token=self.first_token)
+        return Select(start_token=self.first_token, roles=("assistant",) if self.format == "chat" else None)
 
     @property
     def neutral_select(self) -> Select:
@@ -109,7 +111,7 @@ def batches(
         if number < tally.shard:
             continue
         named = [(index, text) for index, text in shard if not labelled or text.emotion is not None]
-        tokens = host.tokens_of([text.text for _, text in named], longest=settings.max_tokens)
+        tokens = _tokens(host, [text for _, text in named], settings, labelled=labelled)
         usable = [row for row in range(len(named)) if select.mask(tokens[row]).any()]
         plan = plan_batches([len(tokens[row]) for row in usable], settings.batch_tokens)
         if tally.batch == 0:
@@ -128,6 +130,23 @@ def batches(
             )
         if not plan:
             tally.shard, tally.batch = number + 1, 0
+
+
+def _tokens(host: Host, texts: list[Text], settings: ExtractionSettings, *, labelled: bool) -> list[Tokens]:
+    """Texts as they are fed; neutral texts are plain in either format."""
+    if settings.format == "raw" or not labelled:
+        return host.tokens_of([text.text for text in texts], longest=settings.max_tokens)
+    limits = [limit for limit in (settings.max_tokens, host.max_positions) if limit is not None]
+    found = [chat_tokens(host, _as_answer(text), add_generation_prompt=False) for text in texts]
+    return [truncate(tokens, min(limits)) for tokens in found] if limits else found
+
+
+def _as_answer(text: Text) -> list[dict[str, str]]:
+    about = f" about this: {text.topic}" if text.topic else ""
+    return [
+        {"role": "user", "content": f"Write a short story{about}."},
+        {"role": "assistant", "content": text.text},
+    ]
 
 
 def scatter_bytes(layers: int, hidden: int) -> int:

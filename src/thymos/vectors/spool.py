@@ -1,5 +1,6 @@
 """Per-text means kept on disk, for validation and probes: rows stream out to a file, memory stays flat."""
 
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -41,19 +42,22 @@ class Spool:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._texts_path = folder / _TEXTS
-            kept = self._texts_path.read_text(encoding="utf-8").splitlines(keepends=True)[:rows] if rows else []
+            if rows:
+                _check_kept(folder, rows, self._width)
             self._means: BinaryIO = (folder / _ROWS).open("r+b" if rows else "wb")
             self._means.truncate(rows * self._width * 4)
             self._means.seek(0, 2)
-            self._texts = self._texts_path.open("w", encoding="utf-8")
-            self._texts.writelines(kept)
+            # Cut in place: were the kept lines written again, a kill in between would lose them.
+            self._texts: BinaryIO = self._texts_path.open("r+b" if rows else "wb")
+            self._texts.truncate(sum(map(len, itertools.islice(self._texts, rows))) if rows else 0)
+            self._texts.seek(0, 2)
 
     def add(self, means: Float[np.ndarray, "texts layers hidden"], texts: Sequence[KeptText]) -> None:
         """Append rows."""
         with storage_errors(self._texts_path):
             self._means.write(np.ascontiguousarray(means, np.float32).tobytes())
             for text in texts:
-                self._texts.write(json.dumps(text.__dict__, ensure_ascii=False) + "\n")
+                self._texts.write(json.dumps(text.__dict__, ensure_ascii=False).encode() + b"\n")
             self.rows += len(texts)
 
     def sync(self) -> int:
@@ -84,8 +88,8 @@ class TextMeans:
             raise ArtifactError(f"no kept per-text means in {folder}; run `thymos extract` with --keep-texts above 0")
         self.layers = tuple(layers)
         self.concepts = tuple(concepts)
-        lines = (folder / _TEXTS).read_text(encoding="utf-8").splitlines()
-        self.texts: tuple[KeptText, ...] = tuple(_parse(line) for line in lines)
+        with (folder / _TEXTS).open("rb") as lines:
+            self.texts: tuple[KeptText, ...] = tuple(_parse(line) for line in lines)
         size = (folder / _ROWS).stat().st_size
         expected = len(self.texts) * len(self.layers) * hidden * 4
         if size != expected:
@@ -116,9 +120,22 @@ class TextMeans:
         return TextRows(self.at(layer), self.labels, self.topics)
 
 
-def _parse(line: str) -> KeptText:
+def _check_kept(folder: Path, rows: int, width: int) -> None:
+    """Raise an ArtifactError unless both files hold at least the rows that a checkpoint counts on."""
+    try:
+        with (folder / _TEXTS).open("rb") as lines:
+            found = min(sum(1 for _ in lines), (folder / _ROWS).stat().st_size // (width * 4))
+    except FileNotFoundError:
+        found = 0
+    if found < rows:
+        raise ArtifactError(
+            f"{folder} holds {found} kept texts, but its checkpoint counts {rows}; start again without --resume"
+        )
+
+
+def _parse(line: bytes) -> KeptText:
     try:
         fields: dict[str, Any] = json.loads(line)
         return KeptText(**fields)
-    except (json.JSONDecodeError, TypeError) as err:
+    except (ValueError, TypeError) as err:
         raise ArtifactError("the list of kept texts is damaged; run `thymos extract` again without --resume") from err

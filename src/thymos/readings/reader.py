@@ -98,28 +98,50 @@ def _tokens(host: Host, source: str | Sequence[Message] | Tokens) -> Tokens:
 
 
 def _reading(host: Host, vectors: EmotionVectors, how: ReadSettings, tokens: Tokens, scores: Any) -> Reading:
-    layers = how.layers or (vectors.layer,)
+    layers = tuple(sorted(set(how.layers or (vectors.layer,))))
     return Reading(
         tokens=tokens,
         token_strings=token_strings(host, tokens),
-        layers=tuple(sorted(layers)),
+        layers=layers,
         concepts=tuple(how.concepts or vectors.concepts),
         scores=scores,
-        layer=vectors.layer if vectors.layer in layers else sorted(layers)[-1],
+        layer=vectors.layer if vectors.layer in layers else layers[-1],
         model=host.name,
         centred=how.centred,
+        denoised=how.denoised,
+        fingerprint=vectors.card.model.fingerprint,
     )
 
 
 def token_strings(host: Host, tokens: Tokens) -> tuple[str, ...]:
-    """What each token looks like in the text: its own characters, with the white space before it."""
+    """What each token looks like in the text: its own characters, with the white space before it.
+
+    A character that is spread over several tokens belongs to one of them; the others are empty, so that the strings
+    join to the text.
+    """
     if tokens.offsets.shape[0] != len(tokens):
-        return tuple(host.tokenizer.decode([int(token)]) for token in tokens.ids)
+        return _decoded(host, tokens)
     found, last = [], 0
     for position, (start, stop) in enumerate(tokens.offsets.tolist()):
         if stop <= start:
             found.append(host.tokenizer.decode([int(tokens.ids[position])]) if tokens.special[position] else "")
             continue
-        found.append(tokens.text[min(last, start) : stop] if start >= last else tokens.text[start:stop])
+        found.append(tokens.text[last:stop])
         last = max(last, stop)
+    return tuple(found)
+
+
+def _decoded(host: Host, tokens: Tokens) -> tuple[str, ...]:
+    """Strings of generated tokens, decoded in the context of the last complete one."""
+    ids, found = tokens.ids.tolist(), []
+    first = done = 0
+    for stop in range(1, len(ids) + 1):
+        before = host.tokenizer.decode(ids[first:done])
+        text = host.tokenizer.decode(ids[first:stop])
+        # An unfinished character decodes to the replacement sign; wait for its other bytes, four at most.
+        if text.endswith("\ufffd") and stop - done < 4 and stop < len(ids):
+            found.append("")
+            continue
+        found.append(text[len(before) :])
+        first, done = done, stop
     return tuple(found)

@@ -39,21 +39,22 @@ def interventions(
     Args:
         vector: For example `vectors["calm"] * 0.05`.
         strength: A further factor, so that `interventions(v * 20)` equals `interventions(v, strength=20)`.
-        layers: Layers to steer; default: the vector's chosen layer alone.
+        layers: Layers to steer; default: those of `vector.at(...)`, else the vector's chosen layer alone.
         select: Positions to steer.
 
     Raises:
         LayerError: The vector is not known at a layer.
     """
-    chosen = vector.at(*(layers if layers is not None else (vector.layer,)))
     if not np.isfinite(strength):
         raise UsageError(f"strength must be a finite number, got {strength}")
-    return (Add(chosen.values, strength, chosen.norms, select),)
+    # Scaled by the vector's own product, so that the equality above holds to the last bit.
+    chosen = vector.at(*(layers if layers is not None else vector.steered)) * strength
+    return (Add(chosen.values, 1.0, chosen.norms, select),)
 
 
 def dose_of(vector: ConceptVector, *, strength: float = 1.0, layers: Sequence[int] | None = None) -> Dose:
     """Per-layer and total dose of a steering vector."""
-    chosen = vector.at(*(layers if layers is not None else (vector.layer,)))
+    chosen = vector.at(*(layers if layers is not None else vector.steered))
     return Dose({layer: abs(strength) * float(np.linalg.norm(value)) for layer, value in chosen.values.items()})
 
 
@@ -72,7 +73,7 @@ def steer(
         host: A decoder.
         *vectors: For example `vectors["calm"] * 0.05`; several are added up.
         strength: A further factor on all of them.
-        layers: Layers to steer; default: each vector's chosen layer alone.
+        layers: Layers to steer; default: those of `vector.at(...)`, else each vector's chosen layer alone.
         select: Positions to steer; everywhere by default ("throughout", Sofroniew et al. 2026).
         allow_mismatch: Steer a model the vectors were not made from.
 
