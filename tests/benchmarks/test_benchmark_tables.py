@@ -62,6 +62,7 @@ def test_corpus_tables_have_every_loop_and_mark(tmp_path, reading):
     assert json.loads(out.read_text())["settings"]["texts"] == 48
 
 
+@pytest.mark.slow
 def test_memory_table_compares_fresh_processes(tmp_path):
     out = tmp_path / "memory.json"
     report = memory.main(["--sizes", "12", "24", "--repeats", "1", "--out", str(out)])

@@ -69,9 +69,7 @@ def test_rows_are_the_same_with_and_without_a_cache(model_of: Built, name: str) 
             out = model.network(input_ids=ids[:, index : index + 1], past_key_values=cache, use_cache=True)
             cache = out.past_key_values
             steps.append(torch.stack([got[1][0, 0], got[3][0, 0]]))
-    np.testing.assert_allclose(
-        torch.stack(steps, dim=1).numpy(), rows(model, tokens, [1, 3]), atol=3e-5, rtol=1e-4
-    )
+    np.testing.assert_allclose(torch.stack(steps, dim=1).numpy(), rows(model, tokens, [1, 3]), atol=3e-5, rtol=1e-4)
 
 
 def calls_of_blocks(model: Model, run: Callable[[], object]) -> list[int]:

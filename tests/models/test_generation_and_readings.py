@@ -1,6 +1,7 @@
 """Generation in padded batches against unpadded, uncached passes with plain torch hooks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,9 +152,9 @@ def test_positions_hold_in_every_architecture(model_of: Built, name: str, where:
     for made in model.generate(prompts, GREEDY, interventions=[push], probe=probe):
         prompt = made.tokens.prompt_length
         assert prompt is not None
-        mask = select.mask(made.tokens)
-        mask[prompt:] |= made.tokens.special[prompt:]  # generated tokens are content, whatever they are
-        check_against_reference(model, made, probe, mask[:-1], v * 5.0)
+        # While it is steered, every generated token counts as content.
+        content = replace(made.tokens, special=made.tokens.special & (np.arange(len(made.tokens)) < prompt))
+        check_against_reference(model, made, probe, select.mask(content)[:-1], v * 5.0)
 
 
 def test_a_character_range_of_a_prompt_can_be_steered(tiny: Model) -> None:
@@ -162,9 +163,7 @@ def test_a_character_range_of_a_prompt_can_be_steered(tiny: Model) -> None:
     low = text.index("watch the tide")
     select = Select(chars=((low, low + 14),))
     prompt = tiny.tokens(text)
-    (made,) = generate(
-        tiny, [prompt], GREEDY, interventions=[Add({1: v}, 0.5, {1: 10.0}, select)], probe=probe
-    )
+    (made,) = generate(tiny, [prompt], GREEDY, interventions=[Add({1: v}, 0.5, {1: 10.0}, select)], probe=probe)
     mask = np.zeros(len(made.tokens) - 1, bool)
     mask[: len(prompt)] = select.mask(prompt)
     assert mask.sum() == 14

@@ -20,7 +20,9 @@ WORDS = st.text(alphabet="ab ü🙂真é.", max_size=14)
 def fed(draw: st.DrawFn) -> dict[str, Any]:
     length = draw(st.integers(1, 14))
     cuts = sorted(draw(st.lists(st.integers(0, length), min_size=4, max_size=4)))
-    ends = np.asarray(draw(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), min_size=length, max_size=length)))
+    ends = np.asarray(
+        draw(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), min_size=length, max_size=length))
+    )
     return {
         "ids": np.arange(length, dtype=np.int32),
         "special": np.asarray(draw(st.lists(st.booleans(), min_size=length, max_size=length))),
@@ -71,9 +73,7 @@ def meant(select: Select, tokens: Tokens, index: int) -> bool:
         return False
     if select.roles is not None and not in_role(index):
         return False
-    counted = sum(
-        1 for at in range(index + 1) if not tokens.special[at] and (select.roles is None or in_role(at))
-    )
+    counted = sum(1 for at in range(index + 1) if not tokens.special[at] and (select.roles is None or in_role(at)))
     if select.start_token > 1 and counted < select.start_token:
         return False
     if select.chars is not None:

@@ -73,7 +73,7 @@ def minilm_truth(minilm, some_of_the_battery):
     return reference_of(minilm, "encoder.layer", *some_of_the_battery, 20)
 
 
-@pytest.mark.parametrize(("side", "batch_tokens"), [("right", 1), ("right", 1000), ("left", 1000), ("left", 4096)])
+@pytest.mark.parametrize(("side", "batch_tokens"), [("right", 1), ("right", 1000), ("left", 1000)])
 def test_minilm_equals_the_reference(minilm, minilm_truth, some_of_the_battery, side: str, batch_tokens: int) -> None:
     found = extracted(minilm, *some_of_the_battery, first_token=20, batch_tokens=batch_tokens, padding_side=side)
     assert_equal(found, *minilm_truth)
@@ -83,7 +83,8 @@ def test_minilm_equals_the_reference(minilm, minilm_truth, some_of_the_battery, 
 @pytest.mark.parametrize("cut", ["shard", "slice"])
 def test_merged_shards_equal_one_run(model_of, stories, neutral, shards: int, cut: str) -> None:
     model = model_of("llama")
-    how = ExtractionSettings(tuple(range(model.n_layers)), first_token=20, min_stories=1)
+    layers = tuple(range(model.n_layers))
+    how = ExtractionSettings(layers, first_token=20)
     whole = build_vectors(model, collect(model, stories, neutral, EMOTIONS, how), (stories, neutral), how)
 
     def part(corpus: Corpus, index: int) -> Corpus:
@@ -92,7 +93,9 @@ def test_merged_shards_equal_one_run(model_of, stories, neutral, shards: int, cu
         edges = np.linspace(0, corpus.count, shards + 1).round().astype(int)
         return corpus.slice(int(edges[index]), int(edges[index + 1]))
 
-    parts = [collect(model, part(stories, i), part(neutral, i), EMOTIONS, how) for i in range(shards)]
+    # Every second text is of two concepts alone, so that parts lack concepts.
+    some, partly = EMOTIONS.subset(whole.concepts), ExtractionSettings(layers, first_token=20, part=True)
+    parts = [collect(model, part(stories, i), part(neutral, i), some, partly) for i in range(shards)]
     merged = merge(parts)
     found = build_vectors(model, merged, (stories, neutral), how)
     assert found.card.counts == whole.card.counts

@@ -107,7 +107,7 @@ def map_geometry(
             norms[row] = (concept.norms.pleasure, concept.norms.arousal, concept.norms.dominance)
     rated = int(np.isfinite(norms).all(axis=1).sum())
     usable = [k for k in ks if 2 <= k < len(concepts)]
-    grouped = any(cluster is not None for cluster in clusters)
+    grouped = len({cluster for cluster in clusters if cluster is not None}) > 1
     return GeometryMap(
         concepts=vectors.concepts,
         layer=vectors.layer,

@@ -49,14 +49,22 @@ Read = Callable[[int, Tensor, Callable[[], Step]], None]
 class BlockHooks:
     """The hooks of one network: the only mutable state of a loaded model."""
 
-    def __init__(self, backbone: nn.Module, blocks: Sequence[nn.Module]) -> None:
-        self._backbone = backbone
+    def __init__(self, backbone: nn.Module, holder: nn.Module, blocks: Sequence[nn.Module]) -> None:
+        """Prepare the hooks of a network; nothing is registered yet.
+
+        Args:
+            backbone: The network without its head.
+            holder: The module that owns the list of blocks, often the backbone itself.
+            blocks: The blocks.
+        """
+        self._backbone, self._holder = backbone, holder
         self._blocks = tuple(blocks)
         self._edits: dict[int, list[Edit]] = {}
         self._reads: dict[int, list[Read]] = {}
         self._stops: list[int] = []
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
-        self._tracker: torch.utils.hooks.RemovableHandle | None = None
+        self._trackers: list[torch.utils.hooks.RemovableHandle] = []
+        self._entered = False
         self._tracked = 0
         self._call: _Call | None = None
         self._step: Step | None = None
@@ -156,16 +164,26 @@ class BlockHooks:
 
     def _track(self) -> None:
         self._tracked += 1
-        if self._tracker is None:
-            self._tracker = self._backbone.register_forward_pre_hook(self._before, with_kwargs=True)
+        if not self._trackers:
+            self._trackers = [self._backbone.register_forward_pre_hook(self._before, with_kwargs=True)]
+            if self._holder is not self._backbone:
+                self._trackers.append(self._holder.register_forward_pre_hook(self._before, with_kwargs=True))
 
     def _untrack(self) -> None:
         self._tracked -= 1
-        if self._tracked == 0 and self._tracker is not None:
-            self._tracker.remove()
-            self._tracker, self._call, self._step, self._prompt_lengths = None, None, None, None
+        if self._tracked == 0:
+            for tracker in self._trackers:
+                tracker.remove()
+            self._trackers, self._entered = [], False
+            self._call, self._step, self._prompt_lengths = None, None, None
 
-    def _before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:  # noqa: ARG002 - torch's signature
+    def _before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        # Some backbones hand reworked arguments to the holder of the blocks, and some heads (OPT's) call the holder
+        # without the backbone: the first of the two that runs is believed.
+        inner, entered = module is not self._backbone, self._entered
+        self._entered = not inner and self._holder is not self._backbone
+        if inner and entered:
+            return
         first = args[0] if args else None
         inputs = kwargs.get("input_ids", first)
         if inputs is None:

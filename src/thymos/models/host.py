@@ -48,7 +48,7 @@ class Host:
         self.kind = self.sites.kind
         self.backbone: Any = getattr(network, "base_model", network)
         self.max_positions: int | None = _max_positions(self.backbone, text_config)
-        self.hooks = BlockHooks(self.backbone, self.sites.blocks)
+        self.hooks = BlockHooks(self.backbone, self.sites.holder, self.sites.blocks)
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
                 f"the tokenizer of {name!r} ({type(tokenizer).__name__}) gives no character offsets; install its fast "

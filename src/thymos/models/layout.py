@@ -60,6 +60,8 @@ class Sites:
     """The modules themselves, found in one network."""
 
     blocks: tuple[nn.Module, ...]
+    holder: nn.Module
+    """The module that owns the list of blocks."""
     blocks_path: str
     final_norm: nn.Module | None
     unembedding: nn.Module | None
@@ -100,6 +102,7 @@ def find_sites(network: nn.Module, architecture: str, blocks: str | None = None)
     kind: Kind = known.kind if known is not None else "decoder" if head is not None else "encoder"
     return Sites(
         blocks=tuple(found),
+        holder=network.get_submodule(path.rpartition(".")[0]),
         blocks_path=path,
         final_norm=norm,
         unembedding=head if isinstance(head, nn.Module) else None,

@@ -43,8 +43,6 @@ class ValidationSettings:
     """Logit lens, where the model has an unembedding."""
     second_estimator: bool = True
     """Score logistic probes beside differences of means."""
-    lexical_texts: int = 2000
-    """Above this many texts the lexical baselines (and their paired difference) use an even sample of texts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,28 +147,18 @@ def validate_vectors(
         CorpusError: Fewer than three topics, or a concept that is missing from some training topics.
     """
     how = settings or ValidationSettings()
-    topics = len(means.topic_names)
-    if topics < 3:
-        raise CorpusError(
-            f"validation splits by topic, but the stories have {topics} topic(s); give them a `topic` column with at "
-            "least 3 values"
-        )
     items = Items(means.labels, means.topics, means.concepts)
-    folds = min(how.folds, topics)
-    recall_settings = RecallSettings(folds, how.seed, how.resamples, how.permutations)
     estimator = _ESTIMATORS.get(vectors.card.estimator, mean_difference)
-    # Probes are refitted for every pair of folds in a nested sweep: five outer folds keep that affordable.
-    sweep_folds = folds if estimator is mean_difference else min(folds, 5)
+    folds = _folds(means, how, estimator)
+    recall_settings = RecallSettings(folds, how.seed, how.resamples, how.permutations)
     sweep = layer_sweep(
         means.at,
         means.layers,
         items,
         neutral=lambda layer: vectors.at(layer).neutral,
         estimator=estimator,
-        settings=SweepSettings(1, sweep_folds, how.seed, how.resamples),
+        settings=SweepSettings(1, folds, how.seed, how.resamples),
     )
-    if sweep_folds != folds:
-        recall_settings = replace(recall_settings, folds=sweep_folds)
     rows, neutral = means.at(sweep.layer), vectors.at(sweep.layer).neutral
     texts = [text.text for text in means.texts]
 
@@ -195,6 +183,17 @@ def validate_vectors(
         layer=sweep.layer,
         settings=how,
     )
+
+
+def _folds(means: TextMeans, how: ValidationSettings, estimator: Estimator) -> int:
+    topics = len(means.topic_names)
+    if topics < 3:
+        raise CorpusError(
+            f"validation splits by topic, but the stories have {topics} topic(s); give them a `topic` column with at "
+            "least 3 values"
+        )
+    # Probes are refitted for every pair of folds in a nested sweep: five outer folds keep that affordable.
+    return min(how.folds, topics) if estimator is mean_difference else min(how.folds, topics, 5)
 
 
 def _lens(host: Host | None, vectors: EmotionVectors, layer: int, vocabulary: Vocabulary | None) -> LogitLens | None:

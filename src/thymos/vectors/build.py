@@ -55,12 +55,14 @@ def build_vectors(
         rows: Gives the kept per-text means of a layer; needed by estimators that look at single texts.
 
     Raises:
-        CorpusError: A concept's direction is zero, or an estimator needs rows that were not kept.
+        CorpusError: A concept has no stories, or its direction is zero; too few neutral texts; or an estimator needs
+            rows that were not kept.
         LayerError: The chosen layer was not extracted.
     """
     how = build or BuildSettings()
     if how.layer is not None and how.layer not in settings.layers:
         raise LayerError(f"the chosen layer {how.layer} is not among the extracted layers {list(settings.layers)}")
+    _check_counts(collected)
     means = collected.stories.means()
     norms = collected.tokens.mean_norm()
     layers: dict[int, LayerVectors] = {}
@@ -95,6 +97,18 @@ def build_vectors(
         sketch=scatter.size if isinstance(scatter, SketchScatter) else None,
     )
     return EmotionVectors(layers, _card(host, collected, corpora, settings, how, denoise))
+
+
+def _check_counts(collected: Collected) -> None:
+    """Raise a CorpusError if merged parts left a concept without stories, or too few neutral texts."""
+    empty = [c for c, n in zip(collected.concepts, collected.stories.counts, strict=True) if n == 0]
+    if empty:
+        raise CorpusError(
+            f"no part of the corpus has a usable story of {', '.join(empty[:5])} ({len(empty)} concept(s)); extract the "
+            "parts with a subset of the vocabulary, or lower --start-token"
+        )
+    if collected.dialogues.count < 2:
+        raise CorpusError(f"the parts have {collected.dialogues.count} usable neutral text(s); at least 2 are needed")
 
 
 def _rows(rows: Callable[[int], TextRows] | None, layer: int) -> Callable[[], TextRows]:

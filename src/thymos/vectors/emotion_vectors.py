@@ -176,7 +176,8 @@ class EmotionVectors:
         """
         place = Path(folder)
         with replacing_all(place / _TENSORS, place / _CARD, place / _README) as (tensors, card, page):
-            save_file(self.tensors(), tensors, metadata={"format": "thymos", "schema": str(self.card.schema_version)})
+            # One key: the writer puts several in any order, and a set must have the same bytes each time.
+            save_file(self.tensors(), tensors, metadata={"format": "thymos"})
             card.write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
             page.write_text(readme(self.card), encoding="utf-8")
         return place

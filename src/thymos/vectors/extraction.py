@@ -90,8 +90,8 @@ def collect(
         host: The model.
         stories: Texts with an `emotion`.
         neutral: Texts without emotional content.
-        vocabulary: Concepts the labels must come from. Concepts without stories are left out; pass a `subset` when
-            parts of a corpus are to be merged.
+        vocabulary: Concepts the labels must come from. Concepts without stories are left out, except with
+            `settings.part`; pass a `subset` then.
         settings: See `ExtractionSettings`.
         watch: Checkpoints and progress.
 
@@ -101,7 +101,9 @@ def collect(
         ArtifactError: Resuming with another plan.
     """
     how = watch or Watch()
-    concepts = concepts_in(stories, vocabulary, settings.min_stories)
+    concepts = concepts_in(stories, vocabulary, 0 if settings.part else settings.min_stories)
+    if settings.part:
+        concepts = vocabulary.words
     found = _nothing_yet(host, concepts, settings)
     if how.run is not None:
         found = open_run(how.run, plan_of(host, stories, neutral, concepts, settings), found, resume=how.resume)
@@ -150,6 +152,8 @@ class _Runner:
                 spool.add(means[kept], [_kept_text(batch, row, int(selected[row])) for row in kept])
 
         tally = self._stage("stories", corpus, run)
+        if self.settings.part:
+            return
         if tally.used == 0:
             raise CorpusError(
                 f"none of the {tally.seen} texts in {corpus.name} reaches token {self.settings.first_token}; lower "
@@ -165,7 +169,7 @@ class _Runner:
     def neutral(self, corpus: Corpus) -> None:
         """Add every neutral token, and every neutral text's mean, to the neutral moments."""
         tally = self._stage("neutral", corpus, self._neutral_batch)
-        if tally.used < 2:
+        if tally.used < 2 and not self.settings.part:
             raise CorpusError(
                 f"{corpus.name} has {tally.used} usable neutral text(s); at least 2 are needed, 200 or more are better"
             )

@@ -39,6 +39,9 @@ class ExtractionSettings:
     """Bytes that the neutral scatter matrices may take; above it they become sketches."""
     min_stories: int = 2
     """Fewest stories a concept may have."""
+    part: bool = False
+    """This is one part of several to be merged: every concept of the vocabulary is kept, also those without a story
+    here; whether each has enough is seen when vectors are built."""
     format: Literal["raw", "chat"] = "raw"
     """How stories are fed: as plain text, or as the assistant's answer to a request. The paper does not say which."""
     seed: int = 0

@@ -1,0 +1,7 @@
+import thymos
+from thymos.models import tiny_model
+
+try:
+    thymos.extract(tiny_model(), [{"text": "Too short.", "emotion": "calm"}])
+except thymos.ThymosError as err:  # the base of every error raised on purpose
+    print(type(err).__name__, err.exit_code, err)
