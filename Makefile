@@ -105,6 +105,7 @@ bench: $(VENV)/dev.stamp
 	$(PY) -m benchmarks.capture
 	$(PY) -m benchmarks.corpus
 	$(PY) -m benchmarks.memory
+	$(PY) -m benchmarks.battery
 
 clean:
 	rm -rf site build dist $(OUT) $(OUT).run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,4 +16,4 @@ assert abs(only_calm.cosine(desperate)) < 1e-5
 assert np.allclose((calm - calm).values[calm.layer], 0.0)
 
 two_layers = (calm * 0.05).at(2, 3)  # named layers are the ones steered
-print(dose_of(two_layers, layers=(2, 3)).per_layer)
+print(dose_of(two_layers).per_layer, dose_of(two_layers).total)

@@ -160,7 +160,8 @@ def _commit(config: Any, revision: str | None) -> str | None:
 
 
 def _why(name: str, source: str, err: Exception) -> str:
-    first = " ".join(str(err).split())[:300]
+    whole = " ".join(str(err).split())
+    first = whole[:300]
     folder = Path(source)
     if folder.is_dir() and not list(folder.glob("*.safetensors")):
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
@@ -170,6 +171,6 @@ def _why(name: str, source: str, err: Exception) -> str:
                 "read; convert them to safetensors first"
             )
         return f"{name!r} holds no *.safetensors weights"
-    if "trust_remote_code" in first:
+    if "trust_remote_code" in whole:
         return f"{name!r} needs code from its repository; read that code, then load with trust_remote_code=True"
     return f"cannot load {name!r}: {type(err).__name__}: {first}"

@@ -70,9 +70,12 @@ class Spool:
 
     def close(self) -> None:
         """Flush and close."""
-        self.sync()
-        self._means.close()
-        self._texts.close()
+        try:
+            self.sync()
+        finally:
+            with storage_errors(self._texts_path):
+                self._means.close()
+                self._texts.close()
 
 
 class TextMeans:
