@@ -92,7 +92,7 @@ lint: $(VENV)/dev.stamp
 	$(PY) -m pytest -q tests/test_public_names.py
 
 docs: $(VENV)/docs.stamp
-	$(PY) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 tables: $(VENV)/dev.stamp
 	$(PY) tests/docs/doc_tables.py

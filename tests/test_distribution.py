@@ -53,7 +53,10 @@ def test_an_installed_wheel_runs_without_the_working_tree(wheel: Path, tmp_path:
     where = say(str(python), "-c", "import thymos; print(thymos.__file__, thymos.__version__)").split()
     assert Path(where[0]).is_relative_to(packages)
     assert where[1] in say(str(home / "bin" / "thymos"), "--version")
-    data = "from thymos.texts import battery, topics; import thymos; print(len(battery()), len(topics()), len(thymos.EMOTIONS))"
+    data = (
+        "import thymos; from thymos.texts import battery, topics; "
+        "print(len(battery()), len(topics()), len(thymos.EMOTIONS))"
+    )
     assert say(str(python), "-c", data) == "288 100 171"
     page = (
         "from thymos.figures import token_heatmap_html as heat; import numpy as np; "

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = {"site", "demo", "dist", "build", "__pycache__", "data", "results"}
+LEFT_OUT = {"site", "demo", "dist", "build", "__pycache__"}
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cff", ".jinja", ".json", ".jsonl", ""}
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 60
 SKIPS = {"skip", "skipif", "xfail", "importorskip"}
 # Distribution names that differ from what is imported.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "huggingface_hub": "huggingface-hub"}
 # Brought by a named dependency that cannot work without them.
-CARRIED = {"tokenizers": "transformers", "threadpoolctl": "scikit-learn", "click": "typer"}
+CARRIED = {"tokenizers": "transformers", "threadpoolctl": "scikit-learn", "click": "typer", "markupsafe": "jinja2"}
 
 
 def files(folder: Path = ROOT) -> Iterator[Path]:

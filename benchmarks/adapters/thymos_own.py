@@ -32,7 +32,7 @@ from thymos.vectors import BuildSettings, Collected, ExtractionSettings, Progres
 from thymos.vectors.checkpoint import Keeper
 
 # The step that extraction itself takes for every batch of stories, timed alone, on a batch of exactly 8 x 256.
-from thymos.vectors.extraction import _nothing_yet, _Runner
+from thymos.vectors.extraction import Runner, nothing_yet
 from thymos.vectors.plan import Batch, Tally
 
 STRENGTH = 0.05
@@ -71,8 +71,8 @@ def capture(loaded: Loaded, ids: Tensor) -> list[Variant]:
 
 def _story_moments(host: Model, tokens: Sequence[Tokens]) -> Callable[[], object]:
     settings = ExtractionSettings(layers=host.resolve_layers("all"), first_token=5)
-    found: Collected = _nothing_yet(host, EMOTIONS.words, settings)
-    runner = _Runner(host, settings, found, Keeper(None, found), None)
+    found: Collected = nothing_yet(host, EMOTIONS.words, settings)
+    runner = Runner(host, settings, found, Keeper(None, found), None)
     texts = tuple(Text("", emotion=EMOTIONS.words[number % len(EMOTIONS)]) for number in range(len(tokens)))
     batch = Batch(texts, tuple(range(len(tokens))), tuple(tokens), (0, 1))
     labels = np.asarray([EMOTIONS.index(str(text.emotion)) for text in texts], np.int64)

@@ -10,7 +10,7 @@ def writer(prompts, seeds):
     """Any function of this shape writes: here it stands for a model or an endpoint."""
     return [
         f"[story 1]\n{OPENINGS[seed % 8]} counted {seed % 997} steps, then {seed % 89} more, and went on. " * 4
-        for seed in seeds
+        for _prompt, seed in zip(prompts, seeds, strict=True)
     ]
 
 

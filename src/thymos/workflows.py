@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import torch
 from thymos.concepts import EMOTIONS, Vocabulary, resolve
 from thymos.errors import CorpusError, UsageError
 from thymos.geometry import GeometryMap, map_geometry
-from thymos.models import DEFAULT_BATCH_TOKENS, Host, Model, Sampling, forward, load, pad
+from thymos.models import Host, Model, Sampling, forward, load, pad
 from thymos.readings import Reading, Reference, calibrate, read
 from thymos.reports import Report, write_report
 from thymos.texts import (
@@ -38,15 +38,21 @@ from thymos.vectors import (
     Progress,
     TextMeans,
     Watch,
+    WritingJob,
+    agreement_with_rereading,
     build_vectors,
     collect,
+    collect_while_generating,
     scatter_bytes,
 )
+from thymos.vectors.while_generating import REREAD_STORIES
 
 __all__ = ["CostEstimate", "DemoResult", "ExtractOptions", "demo", "estimate_cost", "extract", "run_folder", "validate"]
 
 TextSource = str | Path | Corpus | Iterable[Text]
 OnProgress = Callable[[Progress | WriteProgress], None]
+_STORY_TOKENS = 400
+"""Longest story the model is given room for, in tokens; about twice what is asked for."""
 _ESTIMATORS = {"means": DifferenceOfMeans, "probes": LogisticProbes}
 
 DEMO_TEXTS = (
@@ -63,7 +69,7 @@ DEMO_TEXTS = (
 class ExtractOptions:
     """Everything `extract` can be told."""
 
-    out: Path | None = None
+    out: str | Path | None = None
     """Folder of the vector set; None saves nothing."""
     concepts: str | Path | Sequence[str] | Vocabulary | None = None
     """A concept file, words, or a vocabulary; None: the 171."""
@@ -72,7 +78,8 @@ class ExtractOptions:
     """The chosen layer; None: the sweep's choice when validated, else two thirds of the depth."""
     first_token: int = 50
     max_tokens: int | None = None
-    batch_tokens: int = DEFAULT_BATCH_TOKENS
+    batch_tokens: int | None = None
+    """Positions fed at once; None: what suits the device."""
     format: Literal["raw", "chat"] = "raw"
     estimator: str = "means"
     """"means" or "probes"."""
@@ -84,9 +91,16 @@ class ExtractOptions:
     """Topics used when the model writes its own stories."""
     per_cell: int = 1
     """Stories per concept and topic when the model writes its own."""
+    while_generating: bool = False
+    """Take the moments in the pass that writes the stories, and report how far reading them again agrees."""
     validate: bool = True
     resume: bool = False
     seed: int = 0
+
+    @property
+    def folder(self) -> Path | None:
+        """`out` as a path."""
+        return None if self.out is None else Path(self.out)
 
 
 @dataclass(frozen=True)
@@ -112,9 +126,9 @@ class CostEstimate:
         return dict(self.__dict__)
 
 
-def run_folder(out: Path) -> Path:
+def run_folder(out: str | Path) -> Path:
     """Where a run keeps its state: beside the vector set, which stays exactly the artifact."""
-    return out.with_name(out.name + ".run")
+    return Path(out).with_name(Path(out).name + ".run")
 
 
 def settings_of(host: Host, options: ExtractOptions) -> ExtractionSettings:
@@ -123,10 +137,10 @@ def settings_of(host: Host, options: ExtractOptions) -> ExtractionSettings:
         layers=host.resolve_layers(options.layers),
         first_token=options.first_token,
         max_tokens=options.max_tokens,
-        batch_tokens=options.batch_tokens,
+        batch_tokens=options.batch_tokens or host.batch_tokens,
         keep_texts=options.keep_texts,
         memory_budget=options.memory_budget,
-        format=options.format,
+        format="while_generating" if options.while_generating else options.format,
         seed=options.seed,
     )
 
@@ -152,7 +166,8 @@ def estimate_cost(
         sample, count = [text.text for text, _ in zip(corpus, range(32), strict=False)], corpus.count
     tokens = host.tokens_of(sample, longest=settings.max_tokens)
     mean = sum(map(len, tokens)) / max(len(tokens), 1)
-    fed = int(mean * (count + calm.count))
+    read = min(count, REREAD_STORIES) if options.while_generating else count
+    fed = int(mean * (read + calm.count))
     exact = scatter_bytes(len(settings.layers), host.hidden_size)
     return CostEstimate(
         texts=count + calm.count,
@@ -204,19 +219,27 @@ def extract(
     if how.estimator not in _ESTIMATORS:
         raise UsageError(f"unknown estimator {how.estimator!r}; valid: {', '.join(_ESTIMATORS)}")
     vocabulary = resolve(how.concepts)
-    with _Workspace(how.out) as workspace:
-        corpus = (
-            open_corpus(stories) if stories is not None else _own_stories(host, vocabulary, how, workspace, progress)
-        )
+    with _Workspace(how.folder) as workspace:
         calm = open_corpus(neutral if neutral is not None else neutral_dialogues())
         settings = settings_of(host, how)
         watch = Watch(workspace.run, how.resume, progress)
-        collected = collect(host, corpus, calm, vocabulary, settings, watch)
+        if how.while_generating:
+            job = _writing_job(stories, how, progress)
+            collected, corpus = collect_while_generating(host, job, calm, vocabulary, settings, watch)
+        else:
+            corpus = (
+                open_corpus(stories)
+                if stories is not None
+                else _own_stories(host, vocabulary, how, workspace, progress)
+            )
+            collected = collect(host, corpus, calm, vocabulary, settings, watch)
         means = _kept(workspace.run, settings, collected, host)
         build = BuildSettings(_ESTIMATORS[how.estimator](), how.neutral_unit, how.neutral_share, how.layer)
         vectors = build_vectors(
             host, collected, (corpus, calm), settings, build, means.rows_at if means is not None else None
         )
+        if how.while_generating:
+            vectors = _with_agreement(host, vectors, means, settings)
         if how.validate and means is not None:
             vectors = _with_quality(host, vectors, means, vocabulary, how)
         if how.out is not None:
@@ -259,10 +282,21 @@ def _with_quality(
         )
     except CorpusError as err:
         return vectors.with_card(notes=(*vectors.card.notes, f"not validated: {err}"))
-    changes: dict[str, Any] = {"quality": found.to_dict()}
+    changes: dict[str, Any] = {"quality": {**vectors.card.quality, **found.to_dict()}}
     if how.layer is None:
         changes |= {"layer": found.layer, "layer_choice": "best held-out recall on development topics"}
     return vectors.with_card(**changes)
+
+
+def _with_agreement(
+    host: Host, vectors: EmotionVectors, means: TextMeans | None, settings: ExtractionSettings
+) -> EmotionVectors:
+    """How far directions of the same stories agree when they are read again, beside the other quality figures."""
+    if means is None:
+        note = "agreement with re-reading not measured: no per-text means were kept"
+        return vectors.with_card(notes=(*vectors.card.notes, note))
+    agreement = agreement_with_rereading(host, means, settings)
+    return vectors.with_card(quality={**vectors.card.quality, "while_generating_agreement": agreement})
 
 
 def _own_stories(
@@ -270,18 +304,38 @@ def _own_stories(
 ) -> Corpus:
     if host.kind == "encoder":
         raise UsageError(f"{host.name!r} is an encoder and cannot write stories; give some with --stories")
+    path = workspace.run / "stories.jsonl"
+    write_stories(host, vocabulary, _chosen_topics(how), _story_plan(how), path, progress)
+    return open_corpus(path)
+
+
+def _chosen_topics(how: ExtractOptions) -> tuple[str, ...]:
     shipped = topics()
     if not 1 <= how.topics <= len(shipped):
         raise UsageError(f"topics={how.topics}; valid: 1 to {len(shipped)}")
-    path = workspace.run / "stories.jsonl"
-    plan = StoryPlan(
+    return tuple(shipped[: how.topics])
+
+
+def _story_plan(how: ExtractOptions) -> StoryPlan:
+    return StoryPlan(
         per_cell=how.per_cell,
         seed=how.seed,
-        sampling=Sampling(max_new_tokens=400 * how.per_cell, temperature=1.0, top_p=0.95),
+        sampling=Sampling(max_new_tokens=_STORY_TOKENS * how.per_cell, temperature=1.0, top_p=0.95),
         min_words=how.first_token,
     )
-    write_stories(host, vocabulary, shipped[: how.topics], plan, path, progress)
-    return open_corpus(path)
+
+
+def _writing_job(stories: TextSource | None, how: ExtractOptions, progress: OnProgress | None) -> WritingJob:
+    """What is written and read in one pass: bare stories, one per request."""
+    if stories is not None or how.format != "raw":
+        raise UsageError(
+            "--while-generating reads the stories that the model writes, as it writes them: it takes no --stories and "
+            f"no --format (got {how.format!r}); leave it out to read stories that are already there"
+        )
+    plan = _story_plan(how)
+    longest = min(_STORY_TOKENS, how.max_tokens or _STORY_TOKENS)
+    plan = replace(plan, per_request=1, bare=True, sampling=replace(plan.sampling, max_new_tokens=longest))
+    return WritingJob(_chosen_topics(how), plan, progress)
 
 
 def validate(

@@ -66,7 +66,7 @@ def test_the_first_cell_runs_with_a_tiny_model_and_shipped_stories(
     monkeypatch.setattr(thymos, "load", lambda name: tiny)
     monkeypatch.setattr(thymos, "extract", lambda model: vectors)
     run(tmp_path, "first_cell")
-    assert thymos.EmotionVectors.load(tmp_path / "vectors" / "qwen3-8b", tiny).concepts == ("proud", "calm", "angry")
+    assert thymos.EmotionVectors.load(tmp_path / "vectors" / "qwen3-8b", tiny).concepts == ("angry", "calm", "proud")
 
 
 def test_the_readme_shows_the_first_cell_as_it_is_tested() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from thymos.errors import LayerError, UsageError
 from thymos.models import (
@@ -21,10 +23,12 @@ from thymos.models import (
     Sampling,
     Select,
     Tokens,
+    byte_tokenizer,
     chat_tokens,
     generate,
     intervene,
     rows,
+    self_check,
     tiny_model,
 )
 from thymos.models.intervene import Intervention
@@ -335,3 +339,54 @@ def test_chat_returns_the_reply_with_its_role_span(tiny: Model) -> None:
     assert made.tokens.roles[-1].role == "assistant"
     assert made.tokens.prompt_length == len(chat_tokens(tiny, "Hi."))
     assert made.text == tiny.tokenizer.decode(list(made.new_ids), skip_special_tokens=True)
+
+
+def test_a_long_lived_context_starts_every_call_anew(tiny: Model) -> None:
+    v, probe = unit(tiny, 30)[0], probe_of(tiny)
+    push = Add({1: v}, 0.8, {1: 10.0}, SELECTS["generated"])
+    with intervene(tiny, push):
+        for prompt in ("a longer prompt than the next", "ab", "and a third one"):
+            (inside,) = generate(tiny, [prompt], GREEDY, probe=probe)
+            assert inside.tokens.prompt_length is not None
+            mask = np.arange(len(inside.tokens) - 1) >= inside.tokens.prompt_length
+            check_against_reference(tiny, inside, probe, mask, v * 8.0)
+
+
+def multimodal() -> Model:
+    """A Gemma 3 with eyes: its backbone hands reworked masks to the module that owns the blocks."""
+    text = CONFIG_MAPPING["gemma3_text"](
+        vocab_size=270,
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        intermediate_size=64,
+        query_pre_attn_scalar=8,
+        pad_token_id=258,
+    )
+    vision = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = CONFIG_MAPPING["gemma3"](
+        text_config=text.to_dict(),
+        vision_config={**vision, "image_size": 28, "patch_size": 14},
+        mm_tokens_per_image=1,
+        image_token_index=263,
+        boi_token_index=264,
+        eoi_token_index=265,
+    )
+    torch.manual_seed(0)
+    network = AutoModelForCausalLM.from_config(config).eval()
+    network.generation_config.eos_token_id = 257
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.15)
+    return Model.wrap(network, byte_tokenizer(), name="tiny-gemma3")
+
+
+def test_positions_hold_where_the_blocks_are_below_the_backbone() -> None:
+    model = multimodal()
+    assert self_check(model).layers_compared == 3
+    select, probe, v = SELECTS["positions"], probe_of(model), unit(model, 30)[0]
+    push = Add({1: v}, 0.5, {1: 10.0}, select)
+    for made in model.generate(["ab", "a longer prompt"], GREEDY, interventions=[push], probe=probe):
+        check_against_reference(model, made, probe, select.mask(made.tokens)[:-1], v * 5.0)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from reference import emotion_vectors
 
+from reference import emotion_vectors
 from thymos.concepts import EMOTIONS
 from thymos.models import Model
 from thymos.texts import Corpus, battery_texts, neutral_dialogues, open_corpus

@@ -1,7 +1,6 @@
 """The only package that touches transformers: load, capture, intervene, generate, chat."""
 
 from thymos.models.capture import (
-    DEFAULT_BATCH_TOKENS,
     Padded,
     Span,
     capture,
@@ -14,7 +13,7 @@ from thymos.models.capture import (
 from thymos.models.chat import Message, PlainDialogueWarning, chat_tokens, render, reply_slot
 from thymos.models.corpus import CapturedBatch, capture_corpus
 from thymos.models.fake import TINY_ARCHITECTURES, byte_tokenizer, tiny_model, tiny_network
-from thymos.models.generate import Generation, Sampling, chat, generate, stream
+from thymos.models.generate import Generation, Observer, Sampling, chat, generate, stream
 from thymos.models.host import Host, parse_layers
 from thymos.models.intervene import Add, Cap, Intervention, ProjectOut, intervene
 from thymos.models.layout import LAYOUTS, Layout
@@ -23,7 +22,7 @@ from thymos.models.model import Model
 from thymos.models.probe import Probe
 from thymos.models.selfcheck import SelfCheck, self_check
 from thymos.models.streaming import TokenEvent
-from thymos.models.tokens import CONTENT, EVERYWHERE, RoleSpan, Select, Tokens, truncate
+from thymos.models.tokens import CONTENT, DEFAULT_BATCH_TOKENS, EVERYWHERE, RoleSpan, Select, Tokens, truncate
 
 __all__ = [
     "CONTENT",
@@ -41,6 +40,7 @@ __all__ = [
     "Layout",
     "Message",
     "Model",
+    "Observer",
     "Padded",
     "PlainDialogueWarning",
     "Probe",

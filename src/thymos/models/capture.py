@@ -18,11 +18,10 @@ from torch import Tensor
 from thymos.errors import ActivationError, CorpusError, LayerError, UsageError
 from thymos.models.hooks import Step, StopForward
 from thymos.models.host import Host
-from thymos.models.tokens import CONTENT, Select, Tokens
+from thymos.models.tokens import CONTENT, DEFAULT_BATCH_TOKENS, Select, Tokens
 
-__all__ = ["DEFAULT_BATCH_TOKENS", "Padded", "Span", "capture", "forward", "pad", "plan_batches", "rows", "text_means"]
+__all__ = ["Padded", "Span", "capture", "forward", "pad", "plan_batches", "rows", "text_means"]
 
-DEFAULT_BATCH_TOKENS = 4096
 PaddingSide = Literal["right", "left"]
 Sink = Callable[[int, Tensor], None]
 """(layer, hidden [batch, seq, hidden]) -> None, called once per layer and pass."""

@@ -28,13 +28,14 @@ from transformers.generation.logits_process import (
 from thymos.errors import UsageError
 from thymos.models.capture import Padded, pad
 from thymos.models.chat import Message, chat_tokens
+from thymos.models.hooks import Read
 from thymos.models.host import Host
 from thymos.models.intervene import Intervention, intervene
 from thymos.models.probe import Probe, ProbeReader
 from thymos.models.streaming import Ending, TokenEvent, TokenStreamer
 from thymos.models.tokens import Tokens
 
-__all__ = ["Generation", "Sampling", "chat", "generate", "stream"]
+__all__ = ["Generation", "Observer", "Sampling", "chat", "generate", "stream"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,16 @@ class Generation:
     """Cosines at every token that was fed; the last generated token never passes through the layers."""
     finish: str
     """"stop" (end token or stop string) or "length"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observer:
+    """A reader of the residual stream while a model generates, after all edits of a layer."""
+
+    layers: tuple[int, ...]
+    read: Read
+    """(layer, hidden [batch, seq, hidden], step): called in every pass, the prompt's first. Batch row r continues
+    prompt r; padding is on the left, so the newest token is the last row. Rows whose text is over go on being fed."""
 
 
 class _GumbelMax(LogitsProcessor):  # type: ignore[misc]
@@ -137,6 +148,7 @@ def generate(
     interventions: Sequence[Intervention] = (),
     probe: Probe | None = None,
     on_token: Callable[[TokenEvent], None] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> list[Generation]:
     """Continue prompts, in one batch.
 
@@ -146,7 +158,8 @@ def generate(
         sampling: How tokens are chosen; greedy by default.
         interventions: Applied during this call, on top of any that are already active.
         probe: Directions read at every fed token.
-        on_token: Called with each new token, in the order of generation.
+        on_token: Called with each new token, in the order of generation; a token is fed after it was handed over.
+        observers: Readers of whole residual rows, in the passes that generate.
 
     Returns:
         One Generation per prompt.
@@ -155,21 +168,9 @@ def generate(
         UsageError: The model is an encoder, a prompt is empty, or a probe does not fit.
     """
     how = sampling or Sampling()
-    if host.kind == "encoder":
-        raise UsageError(f"{host.name!r} is an encoder and cannot generate; use a causal language model")
-    fed = [host.tokens(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
-    if not fed or any(len(tokens) == 0 for tokens in fed):
-        raise UsageError("a prompt has no tokens; give each prompt at least one token")
+    fed = _as_fed(host, prompts)
     padded = pad(host, fed, "left")
     ending = Ending(host, how.stop)
-    config = GenerationConfig(
-        max_new_tokens=how.max_new_tokens,
-        do_sample=False,
-        eos_token_id=sorted(ending.ends) or None,
-        pad_token_id=host.pad_id,
-        stop_strings=list(how.stop) or None,
-        return_dict_in_generate=False,
-    )
     reader = ProbeReader(host, probe) if probe is not None else None
     streamer = TokenStreamer(ending, fed, how.max_new_tokens, on_token, reader) if on_token is not None else None
     with ExitStack() as stack:
@@ -178,10 +179,12 @@ def generate(
         stack.enter_context(intervene(host, *interventions, prompts=fed))
         if reader is not None:
             stack.enter_context(host.hooks.reading(reader.layers, reader, stop=False))
+        for observer in observers:
+            stack.enter_context(host.hooks.reading(observer.layers, observer.read, stop=False, positions=True))
         out: Any = host.network.generate(
             input_ids=padded.ids,
             attention_mask=padded.real.long(),
-            generation_config=config,
+            generation_config=_config(host, ending, how),
             logits_processor=_processors(host, how, padded),
             streamer=streamer,
             **({"tokenizer": host.tokenizer} if how.stop else {}),
@@ -193,6 +196,26 @@ def generate(
         first = longest - len(prompt)
         found.append(_finish(host, ending, prompt, drawn[row], None if scores is None else scores[row, first:]))
     return found
+
+
+def _as_fed(host: Host, prompts: Sequence[str | Tokens]) -> list[Tokens]:
+    if host.kind == "encoder":
+        raise UsageError(f"{host.name!r} is an encoder and cannot generate; use a causal language model")
+    fed = [host.tokens(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+    if not fed or any(len(tokens) == 0 for tokens in fed):
+        raise UsageError("a prompt has no tokens; give each prompt at least one token")
+    return fed
+
+
+def _config(host: Host, ending: Ending, how: Sampling) -> GenerationConfig:
+    return GenerationConfig(
+        max_new_tokens=how.max_new_tokens,
+        do_sample=False,
+        eos_token_id=sorted(ending.ends) or None,
+        pad_token_id=host.pad_id,
+        stop_strings=list(how.stop) or None,
+        return_dict_in_generate=False,
+    )
 
 
 def _finish(

@@ -16,11 +16,12 @@ from transformers import PreTrainedTokenizerBase
 from thymos.errors import LayerError, ModelError, UsageError
 from thymos.models.hooks import BlockHooks
 from thymos.models.layout import Sites, find_sites
-from thymos.models.tokens import RoleSpan, Tokens, truncate
+from thymos.models.tokens import DEFAULT_BATCH_TOKENS, RoleSpan, Tokens, truncate
 
 __all__ = ["Host", "parse_layers"]
 
 _SAMPLES_PER_TENSOR = 1024
+_TOKENIZED_AT_ONCE = 128
 
 
 class Host:
@@ -70,6 +71,11 @@ class Host:
     def dtype(self) -> torch.dtype:
         """Data type of the weights."""
         return next(self.network.parameters()).dtype
+
+    @property
+    def batch_tokens(self) -> int:
+        """Positions fed at once unless told otherwise: a CPU is fastest with little, an accelerator with much."""
+        return DEFAULT_BATCH_TOKENS if self.device.type == "cpu" else 8 * DEFAULT_BATCH_TOKENS
 
     @property
     def pad_id(self) -> int:
@@ -129,24 +135,25 @@ class Host:
         self, texts: Sequence[str], *, add_special: bool = True, offsets: bool = False, longest: int | None = None
     ) -> list[Tokens]:
         """Tokenize many texts; `longest` (default: the model's context) cuts the tail of longer ones."""
-        if not texts:
-            return []
-        encoded = self.tokenizer(
-            list(texts),
-            add_special_tokens=add_special,
-            return_offsets_mapping=offsets,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
         limits = [limit for limit in (longest, self.max_positions) if limit is not None]
         special_ids = np.asarray(sorted(self.tokenizer.all_special_ids), np.int32)
         found = []
-        for row, text in enumerate(texts):
-            ids = np.asarray(encoded["input_ids"][row], np.int32)
-            where = np.asarray(encoded["offset_mapping"][row] if offsets else [], np.int32).reshape(-1, 2)
-            tokens = Tokens(ids=ids, special=np.isin(ids, special_ids), text=text, offsets=where)
-            found.append(truncate(tokens, min(limits)) if limits else tokens)
+        # The tokenizer's own lists are many times larger than the arrays kept: a few texts at a time.
+        for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
+            some = list(texts[start : start + _TOKENIZED_AT_ONCE])
+            encoded = self.tokenizer(
+                some,
+                add_special_tokens=add_special,
+                return_offsets_mapping=offsets,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+                verbose=False,
+            )
+            for row, text in enumerate(some):
+                ids = np.asarray(encoded["input_ids"][row], np.int32)
+                where = np.asarray(encoded["offset_mapping"][row] if offsets else [], np.int32).reshape(-1, 2)
+                tokens = Tokens(ids=ids, special=np.isin(ids, special_ids), text=text, offsets=where)
+                found.append(truncate(tokens, min(limits)) if limits else tokens)
         return found
 
     def unembed(self, rows: Float[Tensor, "rows hidden"], *, final_norm: bool = False) -> Float[Tensor, "rows vocab"]:

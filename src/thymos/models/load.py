@@ -55,10 +55,8 @@ def load(
     """
     if device is not None and device_map is not None:
         raise UsageError(f"device={device!r} and device_map={device_map!r} were both given; give one of them")
-    source = _locate(str(id_or_path))
-    where = _device(device)
+    source, where, quantized = _locate(str(id_or_path)), _device(device), _quantization(quantization)
     kind = _dtype(dtype, where, quantized=quantization is not None)
-    quantized = _quantization(quantization)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(source, **common)
@@ -80,8 +78,11 @@ def load(
     _check_complete(str(id_or_path), network, report)
     network.eval()
     model = Model(network, tokenizer, name=str(id_or_path), revision=_commit(config, revision), blocks=blocks)
-    if self_check:
-        run_self_check(model)
+    return _checked(model) if self_check else model
+
+
+def _checked(model: Model) -> Model:
+    run_self_check(model)
     return model
 
 

@@ -12,7 +12,10 @@ from jaxtyping import Bool, Int32
 
 from thymos.errors import UsageError
 
-__all__ = ["CONTENT", "EVERYWHERE", "RoleSpan", "Select", "Tokens", "truncate"]
+__all__ = ["CONTENT", "DEFAULT_BATCH_TOKENS", "EVERYWHERE", "RoleSpan", "Select", "Tokens", "truncate"]
+
+DEFAULT_BATCH_TOKENS = 1024
+"""Positions fed at once on a CPU."""
 
 Where = Literal["all", "prompt", "generated", "reply"]
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,30 @@ class Reference:
             raise ArtifactError(f"{path} is not a reference set, or is damaged ({err})") from err
 
 
+class _Sample:
+    """Rows of a stream, thinned evenly so that at most `longest` are held."""
+
+    def __init__(self, longest: int) -> None:
+        self.seen = 0
+        self._longest, self._stride, self._skip, self._held = longest, 1, 0, 0
+        self._kept: list[Float[np.ndarray, "rows layers concepts"]] = []
+
+    def add(self, rows: Float[np.ndarray, "rows layers concepts"]) -> None:
+        """Keep every stride-th row, counted over the whole stream."""
+        self.seen += rows.shape[0]
+        # A copy: a view would keep the scores of every token alive.
+        self._kept.append(rows[self._skip :: self._stride].copy())
+        self._skip = (self._skip - rows.shape[0]) % self._stride
+        self._held += self._kept[-1].shape[0]
+        if self._held > self._longest:
+            self._kept = [self.values()[::2]]
+            self._held, self._stride = self._kept[0].shape[0], self._stride * 2
+
+    def values(self) -> Float[np.ndarray, "rows layers concepts"]:
+        """The rows that were kept."""
+        return np.concatenate(self._kept)
+
+
 def calibrate(
     host: Host,
     vectors: EmotionVectors,
@@ -124,37 +149,17 @@ def calibrate(
         raise UsageError(f"reference name {name!r}: use letters, digits, spaces, dots and dashes, at most 60")
     how = settings or ReadSettings()
     probe = probe_of(vectors, how)
-    kept: list[Float[np.ndarray, "seq layers concepts"]] = []
-    count = texts = held = 0
-    stride, skip = 1, 0
-    batch: list[str] = []
-
-    def drain() -> None:
-        nonlocal count, texts, held, stride, skip
-        tokens = [t for t in host.tokens_of(batch) if len(t)]
+    sample = _Sample(longest)
+    texts = 0
+    stream = iter(corpus)
+    while batch := list(islice(stream, _AT_ONCE)):
+        tokens = [t for t in host.tokens_of([text.text for text in batch]) if len(t)]
         for index, scores in score_tokens(host, probe, tokens):
-            chosen = scores[select.mask(tokens[index])]
-            count, texts = count + chosen.shape[0], texts + 1
-            # A copy: a view would keep the scores of every token alive.
-            thinned = chosen[skip::stride].copy()
-            skip = (skip - chosen.shape[0]) % stride
-            kept.append(thinned)
-            held += thinned.shape[0]
-            if held > longest:
-                merged = np.concatenate(kept)[::2]
-                kept[:] = [merged]
-                held, stride = merged.shape[0], stride * 2
-        batch.clear()
-
-    for text in corpus:
-        batch.append(text.text)
-        if len(batch) == _AT_ONCE:
-            drain()
-    if batch:
-        drain()
-    if count < 20:
-        raise CorpusError(f"the reference corpus {corpus.name} has {count} usable tokens; at least 20 are needed")
-    values = np.concatenate(kept)
+            sample.add(scores[select.mask(tokens[index])])
+            texts += 1
+    if sample.seen < 20:
+        raise CorpusError(f"the reference corpus {corpus.name} has {sample.seen} usable tokens; at least 20 are needed")
+    values = sample.values()
     return Reference(
         name=name,
         layers=probe.layers,

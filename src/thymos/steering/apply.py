@@ -1,6 +1,6 @@
 """Steering with concept vectors: strength in residual-norm units, one layer unless others are named."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Dose:
 def interventions(
     vector: ConceptVector,
     *,
-    strength: float = 1.0,
+    strength: float | int = 1.0,
     layers: Sequence[int] | None = None,
     select: Select = EVERYWHERE,
 ) -> tuple[Intervention, ...]:
@@ -52,7 +52,7 @@ def interventions(
     return (Add(chosen.values, 1.0, chosen.norms, select),)
 
 
-def dose_of(vector: ConceptVector, *, strength: float = 1.0, layers: Sequence[int] | None = None) -> Dose:
+def dose_of(vector: ConceptVector, *, strength: float | int = 1.0, layers: Sequence[int] | None = None) -> Dose:
     """Per-layer and total dose of a steering vector."""
     chosen = vector.at(*(layers if layers is not None else vector.steered))
     return Dose({layer: abs(strength) * float(np.linalg.norm(value)) for layer, value in chosen.values.items()})
@@ -62,7 +62,7 @@ def dose_of(vector: ConceptVector, *, strength: float = 1.0, layers: Sequence[in
 def steer(
     host: Host,
     *vectors: ConceptVector,
-    strength: float = 1.0,
+    strength: float | int = 1.0,
     layers: Sequence[int] | None = None,
     select: Select = EVERYWHERE,
     allow_mismatch: bool = False,
@@ -110,7 +110,7 @@ def ablation(
 def capping(
     vectors: EmotionVectors,
     concept: str,
-    ceilings: dict[int, float],
+    ceilings: Mapping[int, float],
     *,
     select: Select = EVERYWHERE,
 ) -> Cap:
@@ -127,7 +127,7 @@ def capping(
 
 
 def ceiling(
-    rows: Float[np.ndarray, "rows hidden"], direction: Float[np.ndarray, " hidden"], percentile: float
+    rows: Float[np.ndarray, "rows hidden"], direction: Float[np.ndarray, " hidden"], percentile: float | int
 ) -> float:
     """The percentile of the projections of reference rows on a unit direction.
 

@@ -95,9 +95,9 @@ def plan_dose(
     host: Host,
     vector: ConceptVector,
     texts: Sequence[str],
-    strengths: Sequence[float] = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2),
+    strengths: Sequence[float | int] = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2),
     *,
-    limit: float = 0.15,
+    limit: float | int = 0.15,
     prompts: Sequence[str] = ("The morning began with", "To change a bicycle tyre,"),
 ) -> DosePlan:
     """Measure what strengths cost on neutral text.

@@ -35,6 +35,7 @@ class StoryPlan:
         batch: Requests answered together, and what is lost at most when a run is stopped.
         retries: Further requests, with another seed, for stories that were rejected or missing.
         min_words: Shorter texts are rejected: few of their tokens would count (the first 49 are left out).
+        bare: Ask for the text of a story alone, without its number, and keep whole answers only; one story a request.
     """
 
     per_cell: int = 12
@@ -44,6 +45,7 @@ class StoryPlan:
     batch: int = 8
     retries: int = 2
     min_words: int = 50
+    bare: bool = False
 
     def __post_init__(self) -> None:
         if min(self.per_cell, self.batch, self.per_request or 1) < 1 or self.retries < 0 or self.min_words < 0:
@@ -52,6 +54,9 @@ class StoryPlan:
                 f"retries={self.retries}, min_words={self.min_words}; the first three must be "
                 "at least 1, the others at least 0"
             )
+
+        if self.bare and self.parts[0] > 1:
+            raise UsageError(f"bare stories are asked for one at a time, not {self.parts[0]}; set per_request=1")
 
     @property
     def parts(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from thymos.concepts import Concept
 from thymos.errors import UsageError
 from thymos.models import Message
 
-__all__ = ["Parsed", "neutral_prompt", "parse_blocks", "parse_dialogue", "refusal", "story_prompt"]
+__all__ = ["Parsed", "neutral_prompt", "parse_bare", "parse_blocks", "parse_dialogue", "refusal", "story_prompt"]
 
 _STORY_RULES = """\
 - The stories share nothing but the situation: new people, a new place and new events in each.
@@ -17,6 +17,8 @@ _STORY_RULES = """\
 - Never write {words} or a direct synonym of it, neither in the telling nor in what people say.
 - Let it show only in what the character does, says and thinks, in the body, and in what happens around them.
 - One paragraph of 90 to 150 words each. No titles, no comments before, between or after the stories."""
+
+_BARE = "Answer with the text of the story alone: no number, no title, nothing before it and nothing after it."
 
 _NEUTRAL_RULES = """\
 - Each dialogue has 2 to 6 exchanges. Every turn starts on a new line with "Person:" or "AI:"; the Person begins.
@@ -27,7 +29,7 @@ _NEUTRAL_RULES = """\
 - No comments before, between or after the dialogues."""
 
 
-def story_prompt(concept: Concept, topic: str, stories: int, variant: int = 0) -> list[Message]:
+def story_prompt(concept: Concept, topic: str, stories: int, variant: int = 0, *, bare: bool = False) -> list[Message]:
     """Ask for several different stories about one concept in one situation (after Sofroniew et al. 2026, story corpus).
 
     Args:
@@ -36,11 +38,14 @@ def story_prompt(concept: Concept, topic: str, stories: int, variant: int = 0) -
         topic: The situation, e.g. "a delayed flight".
         stories: Number of stories.
         variant: Number of the cell; it alternates what would otherwise be the same for single stories.
+        bare: Ask for the text of one story alone, without a line with its number.
 
     Raises:
-        UsageError: No stories.
+        UsageError: No stories, or several bare ones.
     """
     _check(stories, "stories")
+    if bare and stories > 1:
+        raise UsageError(f"{stories} bare stories were asked for in one request; ask for 1, or for numbered ones")
     if concept.prompts:
         asked = concept.prompts[variant % len(concept.prompts)]
         for name, value in {"topic": topic, "concept": concept.word, "stories": str(stories)}.items():
@@ -57,7 +62,8 @@ def story_prompt(concept: Concept, topic: str, stories: int, variant: int = 0) -
         person = f"Tell it in the {('first', 'third')[variant % 2]} person."
     words = f'the word "{concept.word}", any other form of it'
     rules = _STORY_RULES.format(person=person, words=words)
-    return [{"role": "user", "content": f"{task}\n\n{rules}\n\n{_layout('story', stories)}"}]
+    layout = _BARE if bare else _layout("story", stories)
+    return [{"role": "user", "content": f"{task}\n\n{rules}\n\n{layout}"}]
 
 
 def neutral_prompt(topic: str, dialogues: int, variant: int = 0) -> list[Message]:
@@ -167,6 +173,22 @@ def parse_blocks(reply: str, expected: int, label: str = "story") -> Parsed:
     if missing:
         broken.append(("", f"[{label} {', '.join(map(str, missing))}] missing"))
     return Parsed(tuple(blocks), tuple(broken))
+
+
+def parse_bare(reply: str) -> Parsed:
+    """Take an answer that is to be the text of one story and nothing else, as it stands or not at all.
+
+    Nothing is taken off but white space at both ends: what is kept is the whole answer, token by token. An answer with
+    reasoning, a number, a title or a closing remark is broken, and so is one that stops in the middle of a sentence.
+    """
+    text = reply.strip()
+    if not text:
+        return Parsed((), ((reply, "the answer is empty"),))
+    if _THINKING.match(text) or _marker("story").search(text) or _trim(text, story=True).split() != text.split():
+        return Parsed((), ((reply, "something beside the story: reasoning, a number, a title, a rule or a remark"),))
+    if not _WHOLE.search(text):
+        return Parsed((), ((reply, "the story stops in the middle of a sentence"),))
+    return Parsed((text,), ())
 
 
 def _trim(body: str, *, story: bool) -> str:

@@ -8,7 +8,15 @@ from thymos.concepts import EMOTIONS, Vocabulary
 from thymos.errors import UsageError
 from thymos.models import Host, Message
 from thymos.texts.generation import Request, Run, StoryPlan, WriteProgress
-from thymos.texts.prompts import neutral_prompt, parse_blocks, parse_dialogue, refusal, story_prompt
+from thymos.texts.prompts import (
+    Parsed,
+    neutral_prompt,
+    parse_bare,
+    parse_blocks,
+    parse_dialogue,
+    refusal,
+    story_prompt,
+)
 from thymos.texts.text import Reason, Rejection, Text
 from thymos.texts.wording import emotional_words, leaks
 from thymos.texts.writers import ModelWriter, Writer
@@ -58,7 +66,7 @@ def write_stories(
         "concepts": {concept.word: list(concept.prompts) for concept in vocabulary},
         "topics": list(topics),
     }
-    task = _Stories(vocabulary, plan.min_words)
+    task = _Stories(vocabulary, plan.min_words, plan.bare)
     return Run(task, requests, _writer(writer, plan), plan, Path(out), identity).go(on_progress)
 
 
@@ -120,12 +128,15 @@ def _check_topics(topics: Sequence[str]) -> None:
 class _Stories:
     vocabulary: Vocabulary
     min_words: int
+    bare: bool
 
     def messages(self, request: Request, texts: int) -> list[Message]:
-        return story_prompt(self.vocabulary[request.emotion or ""], request.topic, texts, request.variant)
+        concept = self.vocabulary[request.emotion or ""]
+        return story_prompt(concept, request.topic, texts, request.variant, bare=self.bare)
 
     def judge(self, request: Request, reply: str, texts: int) -> tuple[list[Text], list[Rejection]]:
-        blocks, rejected = _blocks(request, reply, texts, "story")
+        parsed = parse_bare(reply) if self.bare else parse_blocks(reply, texts, "story")
+        blocks, rejected = _blocks(request, reply, parsed)
         kept = []
         for block in blocks:
             text = Text(block, request.emotion, request.topic)
@@ -148,7 +159,7 @@ class _Dialogues:
         return neutral_prompt(request.topic, texts, request.variant)
 
     def judge(self, request: Request, reply: str, texts: int) -> tuple[list[Text], list[Rejection]]:
-        blocks, rejected = _blocks(request, reply, texts, "dialogue")
+        blocks, rejected = _blocks(request, reply, parse_blocks(reply, texts, "dialogue"))
         kept = []
         for block in blocks:
             rewritten, problem = parse_dialogue(block)
@@ -165,9 +176,8 @@ class _Dialogues:
         return kept, rejected
 
 
-def _blocks(request: Request, reply: str, texts: int, label: str) -> tuple[list[str], list[Rejection]]:
+def _blocks(request: Request, reply: str, parsed: Parsed) -> tuple[list[str], list[Rejection]]:
     """Whole blocks of an answer; refusals and broken blocks are rejected."""
-    parsed = parse_blocks(reply, texts, label)
 
     def no(text: str, reason: Reason, detail: str) -> Rejection:
         return Rejection(Text(text, request.emotion, request.topic), reason, detail)

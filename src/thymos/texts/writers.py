@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from thymos.errors import ModelError, UsageError
 from thymos.extras import require
-from thymos.models import Host, Message, Sampling, chat_tokens, generate
+from thymos.models import Generation, Host, Message, Sampling, chat_tokens, generate
 
 __all__ = ["EndpointWriter", "ModelWriter", "Writer"]
 
@@ -49,16 +49,34 @@ class ModelWriter:
         Raises:
             UsageError: The model is an encoder, or a prompt fills its context.
         """
-        tokens = [chat_tokens(self.host, prompt, enable_thinking=False) for prompt in prompts]
+        return [self.reply(made) for made in self.generations(prompts, seeds)]
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Strings that end an answer and are no part of it."""
         plain = not getattr(self.host.tokenizer, "chat_template", None)
-        stops = (*self.sampling.stop, *_NEXT_TURNS) if plain else self.sampling.stop
+        return (*self.sampling.stop, *_NEXT_TURNS) if plain else self.sampling.stop
+
+    def reply(self, made: Generation) -> str:
+        """The answer in what was generated."""
+        return _cut(made.text, self.stops)
+
+    def generations(
+        self, prompts: Sequence[Sequence[Message]], seeds: Sequence[int], **options: Any
+    ) -> list[Generation]:
+        """What is generated for a batch of prompts; `options` are those of `generate`.
+
+        Raises:
+            UsageError: The model is an encoder, or a prompt fills its context.
+        """
+        tokens = [chat_tokens(self.host, prompt, enable_thinking=False) for prompt in prompts]
         sampling = replace(
             self.sampling,
             seed=int.from_bytes(hashlib.sha256(repr(tuple(seeds)).encode()).digest()[:4]),
             max_new_tokens=min(self.sampling.max_new_tokens, self._room(max(len(each) for each in tokens))),
-            stop=stops,
+            stop=self.stops,
         )
-        return [_cut(made.text, stops) for made in generate(self.host, tokens, sampling)]
+        return generate(self.host, tokens, sampling, **options)
 
     def _room(self, longest: int) -> int:
         if self.host.max_positions is None:

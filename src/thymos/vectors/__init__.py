@@ -11,6 +11,8 @@ from thymos.vectors.extraction import Progress, Watch, collect, merge
 from thymos.vectors.moments import ConceptMoments, RowMoments
 from thymos.vectors.plan import ExtractionSettings, Tally, concepts_in, scatter_bytes, sketch_size
 from thymos.vectors.spool import KeptText, Spool, TextMeans
+from thymos.vectors.watching import WatchingWriter
+from thymos.vectors.while_generating import WritingJob, agreement_with_rereading, collect_while_generating
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -38,8 +40,12 @@ __all__ = [
     "TextMeans",
     "TextRows",
     "Watch",
+    "WatchingWriter",
+    "WritingJob",
+    "agreement_with_rereading",
     "build_vectors",
     "collect",
+    "collect_while_generating",
     "concepts_in",
     "merge",
     "model_card",

@@ -86,7 +86,6 @@ def build_vectors(
             neutral=kept[layer].basis,
             norm=float(np.float32(norms[place])),
         )
-    scatter = collected.tokens.scatters[0]
     denoise = DenoiseCard(
         unit=how.neutral_unit,
         first_token=NEUTRAL_FIRST_TOKEN,
@@ -94,7 +93,7 @@ def build_vectors(
         components={layer: found.count for layer, found in kept.items()},
         alternative={layer: found.count for layer, found in other.items()},
         agreement=agreement,
-        sketch=scatter.size if isinstance(scatter, SketchScatter) else None,
+        sketch=next((s.size for s in collected.tokens.scatters if isinstance(s, SketchScatter)), None),
     )
     return EmotionVectors(layers, _card(host, collected, corpora, settings, how, denoise))
 
@@ -104,8 +103,8 @@ def _check_counts(collected: Collected) -> None:
     empty = [c for c, n in zip(collected.concepts, collected.stories.counts, strict=True) if n == 0]
     if empty:
         raise CorpusError(
-            f"no part of the corpus has a usable story of {', '.join(empty[:5])} ({len(empty)} concept(s)); extract the "
-            "parts with a subset of the vocabulary, or lower --start-token"
+            f"no part of the corpus has a usable story of {', '.join(empty[:5])} ({len(empty)} concept(s)); extract "
+            "the parts with a subset of the vocabulary, or lower --start-token"
         )
     if collected.dialogues.count < 2:
         raise CorpusError(f"the parts have {collected.dialogues.count} usable neutral text(s); at least 2 are needed")

@@ -128,7 +128,8 @@ def parse_card(text: str) -> Card:
         seen = _Version.model_validate_json(text).schema_version
         if seen > SCHEMA_VERSION:
             raise SchemaError(
-                f"card.json has schema {seen}, newer than {SCHEMA_VERSION}, the newest this thymos reads; upgrade thymos"
+                f"card.json has schema {seen}, newer than {SCHEMA_VERSION}, the newest this thymos reads; upgrade "
+                "thymos"
             )
         return Card.model_validate_json(text)
     except ValidationError as err:

@@ -84,7 +84,7 @@ class ConceptVector:
     def __sub__(self, other: "ConceptVector") -> "ConceptVector":
         return self._combine(other, -1.0, "-")
 
-    def __mul__(self, factor: float) -> "ConceptVector":
+    def __mul__(self, factor: float | int) -> "ConceptVector":
         if not np.isfinite(factor):
             raise UsageError(f"{self.recipe} was multiplied by {factor}; strengths are finite numbers")
         values = {layer: value * np.float32(factor) for layer, value in self.values.items()}
@@ -92,7 +92,7 @@ class ConceptVector:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, factor: float) -> "ConceptVector":
+    def __truediv__(self, factor: float | int) -> "ConceptVector":
         if factor == 0:
             raise UsageError(f"{self.recipe} was divided by zero")
         return self * (1.0 / factor)
@@ -130,7 +130,9 @@ class ConceptVector:
         self._check_partner(other)
         chosen = self.layer if layer is None else layer
         if chosen not in self._shared(other):
-            raise LayerError(f"{self.recipe} and {other.recipe} are both known at {self._shared(other)}, not at {chosen}")
+            raise LayerError(
+                f"{self.recipe} and {other.recipe} are both known at {self._shared(other)}, not at {chosen}"
+            )
         left, right = self.values[chosen].astype(np.float64), other.values[chosen].astype(np.float64)
         size = float(np.linalg.norm(left) * np.linalg.norm(right))
         return float(left @ right / size) if size else 0.0

@@ -67,10 +67,12 @@ def to_gguf(vector: ConceptVector, architecture: str, path: Path) -> Path:
         for layer in layers:
             values = vector.values[layer] * np.float32(vector.norms[layer])
             writer.add_tensor(f"direction.{layer}", np.ascontiguousarray(values, np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        try:
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+        finally:
+            writer.close()
     return path
 
 

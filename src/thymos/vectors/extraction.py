@@ -25,7 +25,7 @@ from thymos.vectors.moments import ConceptMoments, RowMoments
 from thymos.vectors.plan import Batch, ExtractionSettings, Tally, batches, concepts_in, plan_of, sketch_size
 from thymos.vectors.spool import KeptText, Spool
 
-__all__ = ["Progress", "Watch", "collect", "merge"]
+__all__ = ["Progress", "Runner", "Watch", "check_stories", "collect", "keeps", "merge", "nothing_yet"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def merge(parts: Sequence[Collected]) -> Collected:
     Raises:
         ArtifactError: The parts have different concepts, layers or widths.
     """
+    if not parts:
+        raise ArtifactError("there are no parts to merge; give at least one")
     if len({part.concepts for part in parts}) != 1:
         raise ArtifactError("parts with different concepts cannot be merged; extract them with the same --concepts")
     merged = parts[0]
@@ -104,12 +106,12 @@ def collect(
     concepts = concepts_in(stories, vocabulary, 0 if settings.part else settings.min_stories)
     if settings.part:
         concepts = vocabulary.words
-    found = _nothing_yet(host, concepts, settings)
+    found = nothing_yet(host, concepts, settings)
     if how.run is not None:
         found = open_run(how.run, plan_of(host, stories, neutral, concepts, settings), found, resume=how.resume)
     spool = Spool(how.run, len(settings.layers), host.hidden_size, rows=found.spooled) if how.run is not None else None
     keeper = Keeper(how.run, found, spool.sync if spool is not None else None, how.checkpoint_seconds)
-    runner = _Runner(host, settings, found, keeper, how.progress)
+    runner = Runner(host, settings, found, keeper, how.progress)
     try:
         runner.stories(stories, spool)
         runner.neutral(neutral)
@@ -119,7 +121,8 @@ def collect(
     return found
 
 
-def _nothing_yet(host: Host, concepts: tuple[str, ...], settings: ExtractionSettings) -> Collected:
+def nothing_yet(host: Host, concepts: tuple[str, ...], settings: ExtractionSettings) -> Collected:
+    """Empty moments for an extraction: exact where the budget allows, else sketches."""
     layers, hidden = len(settings.layers), host.hidden_size
     size = sketch_size(layers, hidden, settings.memory_budget)
     return Collected(
@@ -131,7 +134,9 @@ def _nothing_yet(host: Host, concepts: tuple[str, ...], settings: ExtractionSett
 
 
 @dataclass(frozen=True, eq=False)
-class _Runner:
+class Runner:
+    """The two stages of an extraction, adding to the moments of one run."""
+
     host: Host
     settings: ExtractionSettings
     found: Collected
@@ -148,23 +153,11 @@ class _Runner:
             labels = np.asarray([label[str(text.emotion)] for text in batch.texts], np.int64)
             self.found.stories.add(means, labels)
             if spool is not None:
-                kept = [row for row, index in enumerate(batch.indices) if _keeps(self.settings.seed, index, share)]
+                kept = [row for row, index in enumerate(batch.indices) if keeps(self.settings.seed, index, share)]
                 spool.add(means[kept], [_kept_text(batch, row, int(selected[row])) for row in kept])
 
-        tally = self._stage("stories", corpus, run)
-        if self.settings.part:
-            return
-        if tally.used == 0:
-            raise CorpusError(
-                f"none of the {tally.seen} texts in {corpus.name} reaches token {self.settings.first_token}; lower "
-                "--start-token (battery-length texts do well with 20) or give longer texts"
-            )
-        empty = [c for c, n in zip(self.found.concepts, self.found.stories.counts, strict=True) if n == 0]
-        if empty:
-            raise CorpusError(
-                f"no story of {', '.join(empty[:5])} reaches token {self.settings.first_token}; lower --start-token or "
-                "give longer stories"
-            )
+        self._stage("stories", corpus, run)
+        check_stories(self.found, self.settings, corpus.name)
 
     def neutral(self, corpus: Corpus) -> None:
         """Add every neutral token, and every neutral text's mean, to the neutral moments."""
@@ -238,13 +231,31 @@ class _Runner:
         _count(tally, batch, int(padded.ids.numel()), int(chosen.sum()))
 
 
+def check_stories(found: Collected, settings: ExtractionSettings, name: str) -> None:
+    """Raise a CorpusError when the stories that were read leave nothing, or nothing for some concept."""
+    if settings.part:
+        return
+    tally = found.tallies["stories"]
+    if tally.used == 0:
+        raise CorpusError(
+            f"none of the {tally.seen} texts in {name} reaches token {settings.first_token}; lower "
+            "--start-token (battery-length texts do well with 20) or give longer texts"
+        )
+    empty = [c for c, n in zip(found.concepts, found.stories.counts, strict=True) if n == 0]
+    if empty:
+        raise CorpusError(
+            f"no story of {', '.join(empty[:5])} reaches token {settings.first_token}; lower --start-token or "
+            "give longer stories"
+        )
+
+
 def _count(tally: Tally, batch: Batch, padded: int, selected: int) -> None:
     tally.tokens += selected
     tally.fed += sum(len(tokens) for tokens in batch.tokens)
     tally.padded += padded
 
 
-def _keeps(seed: int, index: int, share: float) -> bool:
+def keeps(seed: int, index: int, share: float) -> bool:
     """Whether a text's mean is kept: a fixed coin per text, so a resumed run keeps the same ones."""
     return share >= 1.0 or bool(np.random.default_rng((seed, index)).random() < share)
 

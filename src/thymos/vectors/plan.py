@@ -42,8 +42,9 @@ class ExtractionSettings:
     part: bool = False
     """This is one part of several to be merged: every concept of the vocabulary is kept, also those without a story
     here; whether each has enough is seen when vectors are built."""
-    format: Literal["raw", "chat"] = "raw"
-    """How stories are fed: as plain text, or as the assistant's answer to a request. The paper does not say which."""
+    format: Literal["raw", "chat", "while_generating"] = "raw"
+    """How stories are fed: as plain text, or as the assistant's answer to a request (the paper does not say which); or
+    not fed again at all, see `collect_while_generating`."""
     seed: int = 0
 
     @property
@@ -137,7 +138,7 @@ def batches(
 
 def _tokens(host: Host, texts: list[Text], settings: ExtractionSettings, *, labelled: bool) -> list[Tokens]:
     """Texts as they are fed; neutral texts are plain in either format."""
-    if settings.format == "raw" or not labelled:
+    if settings.format != "chat" or not labelled:
         return host.tokens_of([text.text for text in texts], longest=settings.max_tokens)
     limits = [limit for limit in (settings.max_tokens, host.max_positions) if limit is not None]
     found = [chat_tokens(host, _as_answer(text), add_generation_prompt=False) for text in texts]

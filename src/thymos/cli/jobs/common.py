@@ -1,0 +1,139 @@
+"""What several commands need: models, vector sets, corpora, questions."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.utils
+import torch
+import transformers
+
+from thymos.cli.jobs.progress import Meter
+from thymos.cli.options import ModelOptions, Output
+from thymos.concepts import Vocabulary, resolve
+from thymos.errors import CorpusError, UsageError
+from thymos.models import Host, Model, load
+from thymos.reports import Mark, marks_of
+from thymos.texts import Corpus, battery_texts, neutral_dialogues, open_corpus
+from thymos.validation import Validation
+from thymos.vectors import EmotionVectors
+
+__all__ = [
+    "Mark",
+    "corpus_of",
+    "host_of",
+    "is_terminal",
+    "layers_of",
+    "marks_of",
+    "neutral_of",
+    "restricted",
+    "set_threads",
+    "vocabulary_of",
+    "with_quality",
+]
+
+
+def is_terminal() -> bool:
+    """Whether a question can be asked and answered."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def set_threads(threads: int | None) -> None:
+    """Use so many CPU threads; a resumed run must use as many as the one it goes on with."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def host_of(name: str, options: ModelOptions, output: Output, *, self_check: bool | None = None) -> Model:
+    """Load the model; the libraries' own bars and notes are shown on a terminal only."""
+    set_threads(options.threads)
+    shown = sys.stderr.isatty() and not output.quiet
+    if not shown:
+        huggingface_hub.utils.disable_progress_bars()
+        transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    with Meter(replace(output, quiet=output.quiet or shown)) as meter:
+        meter.working(f"loading {name}")
+        return load(
+            name,
+            revision=options.revision,
+            dtype=options.dtype,
+            device=options.device,
+            device_map=options.device_map,
+            quantization=options.quantization,
+            trust_remote_code=options.trust_remote_code,
+            self_check=options.self_check if self_check is None else self_check,
+            blocks=options.blocks,
+        )
+
+
+def vocabulary_of(concepts: str | None) -> Vocabulary:
+    """The vocabulary of a --concepts option."""
+    return resolve(concepts)
+
+
+def corpus_of(source: str) -> Corpus:
+    """Labelled stories: a file, or the shipped battery."""
+    if source == "battery" and not Path(source).exists():
+        return replace(open_corpus(battery_texts()), name="the shipped battery")
+    return open_corpus(source)
+
+
+def neutral_of(source: str | None) -> Corpus:
+    """Neutral texts: a file, or the shipped dialogues."""
+    if source is None or (source == "neutral" and not Path(source).exists()):
+        return replace(open_corpus(neutral_dialogues()), name="the shipped neutral dialogues")
+    return open_corpus(source)
+
+
+def restricted(corpus: Corpus, words: Sequence[str]) -> Corpus:
+    """The stories of some concepts alone.
+
+    Raises:
+        CorpusError: A concept has no story.
+    """
+    missing = [word for word in words if word not in corpus.concepts]
+    if missing:
+        raise CorpusError(
+            f"{corpus.name} has no story of {', '.join(missing[:5])}; it has {', '.join(list(corpus.concepts)[:8])}, "
+            f"... ({len(corpus.concepts)} concepts)"
+        )
+    chosen = frozenset(words)
+    if set(corpus.concepts) <= chosen:
+        return corpus
+    part = open_corpus(lambda: (text for text in corpus if text.emotion in chosen))
+    return replace(part, name=f"{corpus.name}, {len(chosen)} concepts of it")
+
+
+def layers_of(host: Host, vectors: EmotionVectors, layers: str | None) -> tuple[int, ...] | None:
+    """Layers of a vector set that an option names; "all" means all that the set holds."""
+    if layers is None:
+        return None
+    return vectors.layers if layers.strip() == "all" else host.resolve_layers(layers)
+
+
+def with_quality(vectors: EmotionVectors, validation: Validation, *, choose_layer: bool) -> EmotionVectors:
+    """The set with its quality figures in the card, and the layer that the sweep chose."""
+    changes: dict[str, Any] = {"quality": {**vectors.card.quality, **validation.to_dict()}}
+    if choose_layer:
+        changes |= {"layer": validation.layer, "layer_choice": "best held-out recall on development topics"}
+    return vectors.with_card(**changes)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file.
+
+    Raises:
+        UsageError: There is no such file.
+        CorpusError: It is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as err:
+        raise UsageError(f"{path} cannot be read: {err.strerror}; check the path") from None
+    except ValueError as err:
+        raise CorpusError(f"{path} is not JSON ({err}); check the file") from None
