@@ -39,11 +39,11 @@ from thymos.vectors import (
     TextMeans,
     Watch,
     WritingJob,
-    agreement_with_rereading,
     build_vectors,
     collect,
     collect_while_generating,
     scatter_bytes,
+    with_agreement,
 )
 from thymos.vectors.while_generating import REREAD_STORIES
 
@@ -239,7 +239,7 @@ def extract(
             host, collected, (corpus, calm), settings, build, means.rows_at if means is not None else None
         )
         if how.while_generating:
-            vectors = _with_agreement(host, vectors, means, settings)
+            vectors = with_agreement(host, vectors, means, settings)
         if how.validate and means is not None:
             vectors = _with_quality(host, vectors, means, vocabulary, how)
         if how.out is not None:
@@ -286,17 +286,6 @@ def _with_quality(
     if how.layer is None:
         changes |= {"layer": found.layer, "layer_choice": "best held-out recall on development topics"}
     return vectors.with_card(**changes)
-
-
-def _with_agreement(
-    host: Host, vectors: EmotionVectors, means: TextMeans | None, settings: ExtractionSettings
-) -> EmotionVectors:
-    """How far directions of the same stories agree when they are read again, beside the other quality figures."""
-    if means is None:
-        note = "agreement with re-reading not measured: no per-text means were kept"
-        return vectors.with_card(notes=(*vectors.card.notes, note))
-    agreement = agreement_with_rereading(host, means, settings)
-    return vectors.with_card(quality={**vectors.card.quality, "while_generating_agreement": agreement})
 
 
 def _own_stories(

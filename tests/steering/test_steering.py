@@ -201,22 +201,22 @@ def test_capping_at_a_percentile(pair) -> None:
 
 def test_what_cannot_be_steered(tiny: Model, vectors: EmotionVectors, minilm: Model, vectors_of) -> None:
     other = tiny_model(seed=1)
-    with pytest.raises(FingerprintMismatchError, match=f"{tiny.fingerprint}.*{other.fingerprint}.*allow_mismatch"):
-        with steer(other, vectors["calm"]):
-            pass
+    both = f"{tiny.fingerprint}.*{other.fingerprint}.*allow_mismatch"
+    with pytest.raises(FingerprintMismatchError, match=both), steer(other, vectors["calm"]):
+        pass
     with steer(other, vectors["calm"], allow_mismatch=True):
         pass
-    with pytest.raises(UsageError, match="'minilm' is an encoder: it is read, not steered"):
-        with steer(minilm, vectors_of(minilm)["calm"]):
-            pass
+    encoder = "'minilm' is an encoder: it is read, not steered"
+    with pytest.raises(UsageError, match=encoder), steer(minilm, vectors_of(minilm)["calm"]):
+        pass
     for strength in (float("nan"), float("inf")):
         with pytest.raises(UsageError, match="strength must be a finite number"):
             interventions(vectors["calm"], strength=strength)
     with pytest.raises(LayerError, match=r"calm is not known at layer\(s\) \[9\]"):
         interventions(vectors["calm"], layers=(9,))
-    with pytest.raises(UsageError, match="needs the fed prompts"):
-        with steer(tiny, vectors["calm"], select=Select(roles=("assistant",))):
-            pass
+    roles = Select(roles=("assistant",))
+    with pytest.raises(UsageError, match="needs the fed prompts"), steer(tiny, vectors["calm"], select=roles):
+        pass
 
 
 def test_perplexity(tiny: Model, minilm: Model) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from thymos.concepts import EMOTIONS, Concept, Vocabulary
 from thymos.errors import CorpusError, MissingExtraError, ModelError, StorageError, UsageError
-from thymos.models import PlainDialogueWarning, Sampling, tiny_model
+from thymos.models import Generation, PlainDialogueWarning, Sampling, tiny_model
 from thymos.texts import (
     EndpointWriter,
     ModelWriter,
@@ -231,14 +231,11 @@ def test_a_model_writes_the_same_for_the_same_seeds(tmp_path: Path) -> None:
 def test_a_model_without_template_gets_a_dialogue_and_is_stopped_at_the_next_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Made:
-        text = " A story.\n\nHuman: another"
-
     given = []
 
-    def fake(host: Any, tokens: Any, sampling: Sampling) -> list[Made]:
+    def fake(host: Any, tokens: Any, sampling: Sampling) -> list[Generation]:
         given.append((tokens[0].text, sampling))
-        return [Made()]
+        return [Generation(" A story.\n\nHuman: another", tokens[0], (), None, "stop")]
 
     monkeypatch.setattr("thymos.texts.writers.generate", fake)
     writer = ModelWriter(tiny_model("gpt2", chat=False), Sampling(max_new_tokens=9999, stop=("END",)))

@@ -157,7 +157,7 @@ def spectral_error(sketch: SketchScatter, truth: np.ndarray) -> float:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**16), st.integers(2, 12), st.floats(0.0, 3.0))
 def test_sketch_error_bound(seed: int, size: int, decay: float) -> None:
-    """The spectral error of Frequent Directions is at most trace / size, however the rows arrive; the trace is exact."""
+    """The spectral error of Frequent Directions is at most trace / size, in any batches; the trace is exact."""
     draw = np.random.default_rng(seed)
     rows = (draw.normal(size=(150, 24)) * np.arange(1, 25) ** -decay).astype(np.float32)
     truth = rows.astype(np.float64).T @ rows.astype(np.float64)

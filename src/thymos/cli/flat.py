@@ -39,7 +39,10 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
 
     def run(**values: Any) -> None:
         function(
-            **{name: kind(**{field.name: values[field.name] for field in fields(kind)}) for name, kind in groups.items()}
+            **{
+                name: kind(**{field.name: values[field.name] for field in fields(kind)})
+                for name, kind in groups.items()
+            }
         )
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__

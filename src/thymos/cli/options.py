@@ -29,16 +29,14 @@ Concepts = Annotated[
 class ModelOptions:
     """How a model is loaded."""
 
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel=_PANEL)
-    ] = None
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.", rich_help_panel=_PANEL)] = (
+        None
+    )
     dtype: Annotated[
         str | None,
         typer.Option(help="float32, bfloat16 or float16; default: float32 on CPU.", rich_help_panel=_PANEL),
     ] = None
-    device: Annotated[
-        str | None, typer.Option(help="For example cpu, cuda, cuda:1.", rich_help_panel=_PANEL)
-    ] = None
+    device: Annotated[str | None, typer.Option(help="For example cpu, cuda, cuda:1.", rich_help_panel=_PANEL)] = None
     device_map: Annotated[
         str | None, typer.Option(help="Spread over devices, for example auto.", rich_help_panel=_PANEL)
     ] = None

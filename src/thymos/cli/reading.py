@@ -22,9 +22,9 @@ class Source:
     file: Annotated[
         Path | None, typer.Option(help="A .txt file (one text), or a .jsonl or .parquet file (one text a row).")
     ] = None
-    chat: Annotated[
-        Path | None, typer.Option(help="A .json file with a list of messages: role and content each.")
-    ] = None
+    chat: Annotated[Path | None, typer.Option(help="A .json file with a list of messages: role and content each.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class View:
         str | None, typer.Option(help="all, a depth such as 2/3, or a list; default: the chosen layer.")
     ] = None
     concept: Annotated[list[str] | None, typer.Option(help="Read this concept only; may be repeated.")] = None
-    centred: Annotated[
-        bool, typer.Option("--centred", help="Subtract the mean of the stories before the cosine.")
-    ] = False
+    centred: Annotated[bool, typer.Option("--centred", help="Subtract the mean of the stories before the cosine.")] = (
+        False
+    )
     raw: Annotated[bool, typer.Option("--raw", help="Read with the directions before denoising.")] = False
     html: Annotated[Path | None, typer.Option(help="Write the token heat map to this page.")] = None
-    allow_mismatch: Annotated[
-        bool, typer.Option("--allow-mismatch", help="Read with vectors of other weights.")
-    ] = False
+    allow_mismatch: Annotated[bool, typer.Option("--allow-mismatch", help="Read with vectors of other weights.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,9 @@ class _Reader:
             elif left is not None:
                 found = {name: value * left for name, value in other.items()}
             else:
-                raise UsageError(f"the recipe {self.text[:80]!r} multiplies concepts with each other; it must be linear")
+                raise UsageError(
+                    f"the recipe {self.text[:80]!r} multiplies concepts with each other; it must be linear"
+                )
         return found
 
     def factor(self, depth: int) -> dict[str, float]:

@@ -32,9 +32,9 @@ class Dosing:
     plan: Annotated[
         bool, typer.Option("--plan", help="Measure what strengths of this direction cost on neutral text.")
     ] = False
-    allow_mismatch: Annotated[
-        bool, typer.Option("--allow-mismatch", help="Steer with vectors of other weights.")
-    ] = False
+    allow_mismatch: Annotated[bool, typer.Option("--allow-mismatch", help="Steer with vectors of other weights.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True)

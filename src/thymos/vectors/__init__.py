@@ -12,7 +12,12 @@ from thymos.vectors.moments import ConceptMoments, RowMoments
 from thymos.vectors.plan import ExtractionSettings, Tally, concepts_in, scatter_bytes, sketch_size
 from thymos.vectors.spool import KeptText, Spool, TextMeans
 from thymos.vectors.watching import WatchingWriter
-from thymos.vectors.while_generating import WritingJob, agreement_with_rereading, collect_while_generating
+from thymos.vectors.while_generating import (
+    WritingJob,
+    agreement_with_rereading,
+    collect_while_generating,
+    with_agreement,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -56,4 +61,5 @@ __all__ = [
     "sketch_size",
     "unit_rows",
     "versions",
+    "with_agreement",
 ]

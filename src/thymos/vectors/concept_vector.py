@@ -129,10 +129,9 @@ class ConceptVector:
         """
         self._check_partner(other)
         chosen = self.layer if layer is None else layer
-        if chosen not in self._shared(other):
-            raise LayerError(
-                f"{self.recipe} and {other.recipe} are both known at {self._shared(other)}, not at {chosen}"
-            )
+        shared = self._shared(other)
+        if chosen not in shared:
+            raise LayerError(f"{self.recipe} and {other.recipe} are both known at {shared}, not at {chosen}")
         left, right = self.values[chosen].astype(np.float64), other.values[chosen].astype(np.float64)
         size = float(np.linalg.norm(left) * np.linalg.norm(right))
         return float(left @ right / size) if size else 0.0

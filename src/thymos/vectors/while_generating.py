@@ -20,13 +20,14 @@ from thymos.files import storage_errors
 from thymos.models import Host, Select, Span, text_means
 from thymos.texts import Corpus, ModelWriter, StoryPlan, WriteProgress, open_corpus, write_stories
 from thymos.vectors.checkpoint import Collected, Keeper, interrupts_held, open_run
+from thymos.vectors.emotion_vectors import EmotionVectors
 from thymos.vectors.extraction import Runner, Watch, check_stories, keeps, nothing_yet
 from thymos.vectors.moments import ConceptMoments
 from thymos.vectors.plan import ExtractionSettings, concepts_in, plan_of
 from thymos.vectors.spool import KeptText, Spool, TextMeans
 from thymos.vectors.watching import WatchingWriter
 
-__all__ = ["REREAD_STORIES", "WritingJob", "agreement_with_rereading", "collect_while_generating"]
+__all__ = ["REREAD_STORIES", "WritingJob", "agreement_with_rereading", "collect_while_generating", "with_agreement"]
 
 _STORIES = "stories-while-generating.jsonl"
 REREAD_STORIES = 512
@@ -237,6 +238,17 @@ def agreement_with_rereading(host: Host, kept: TextMeans, settings: ExtractionSe
         found["median"][str(layer)] = round(float(np.median(cosines)), 4)
         found["min"][str(layer)] = round(float(cosines.min()), 4)
     return found
+
+
+def with_agreement(
+    host: Host, vectors: EmotionVectors, kept: TextMeans | None, settings: ExtractionSettings
+) -> EmotionVectors:
+    """The set with its agreement with re-reading among the quality figures; a note where nothing was kept."""
+    if kept is None:
+        note = "agreement with re-reading not measured: no per-text means were kept"
+        return vectors.with_card(notes=(*vectors.card.notes, note))
+    figures = {"while_generating_agreement": agreement_with_rereading(host, kept, settings)}
+    return vectors.with_card(quality={**vectors.card.quality, **figures})
 
 
 def _spread(labels: Int64[np.ndarray, " texts"], most: int, seed: int) -> Int64[np.ndarray, " sample"]:

@@ -8,28 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.utils
 import torch
 import transformers
+from huggingface_hub import utils as hub_utils
 
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.options import ModelOptions, Output
 from thymos.concepts import Vocabulary, resolve
 from thymos.errors import CorpusError, UsageError
 from thymos.models import Host, Model, load
-from thymos.reports import Mark, marks_of
 from thymos.texts import Corpus, battery_texts, neutral_dialogues, open_corpus
 from thymos.validation import Validation
 from thymos.vectors import EmotionVectors
 
 __all__ = [
-    "Mark",
     "corpus_of",
     "host_of",
     "is_terminal",
     "layers_of",
-    "marks_of",
     "neutral_of",
+    "read_json",
     "restricted",
     "set_threads",
     "vocabulary_of",
@@ -53,7 +51,7 @@ def host_of(name: str, options: ModelOptions, output: Output, *, self_check: boo
     set_threads(options.threads)
     shown = sys.stderr.isatty() and not output.quiet
     if not shown:
-        huggingface_hub.utils.disable_progress_bars()
+        hub_utils.disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     with Meter(replace(output, quiet=output.quiet or shown)) as meter:

@@ -49,7 +49,13 @@ class Meter:
         """Take a report of a workflow."""
         if isinstance(seen, WriteProgress):
             rejected = f", {sum(seen.rejected.values())} rejected" if seen.rejected else ""
-            self._show("writing", seen.done, seen.cells, f"{seen.texts} texts{rejected}, {seen.rate:.2g} cells/s", seen.eta_seconds)
+            self._show(
+                "writing",
+                seen.done,
+                seen.cells,
+                f"{seen.texts} texts{rejected}, {seen.rate:.2g} cells/s",
+                seen.eta_seconds,
+            )
             return
         if seen.stage != self.stage or self.first[1] > seen.seconds:
             self.first = (seen.done, seen.seconds)
