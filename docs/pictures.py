@@ -1,4 +1,4 @@
-"""The pictures of the README and the site, made by the demo: python docs/pictures.py"""
+"""The pictures of the README and the site, made by the demo: `python docs/pictures.py`."""
 
 import re
 import sys
@@ -16,6 +16,7 @@ WANTED = {"Layers": "layers", "Against baselines": "baselines", "Axes": "axes", 
 
 
 def main() -> None:
+    """Run the demo and write the pictures."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         result = thymos.demo(Path(folder))

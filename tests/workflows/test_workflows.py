@@ -76,7 +76,7 @@ def test_a_report_without_validation_still_renders(result):
 
 
 def test_readings_are_calibrated_against_the_named_reference(result):
-    assert {reading.reference for reading in result.readings} == {"neutral dialogues"}
+    assert {reading.reference for reading in result.readings} == {"neutral twins"}
     assert {reading.unit for reading in result.readings} == {"z"}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from thymos.cli.lazy import job
-from thymos.cli.options import Concepts, ModelArgument, ModelOptions, Output, Vectors
+from thymos.cli.options import AllowMismatch, Concepts, ModelArgument, ModelOptions, Output, Vectors
 
 __all__ = ["Comparison", "Mapping", "Page", "Validating", "compare", "geometry", "report", "validate"]
 
@@ -24,6 +24,7 @@ class Validating:
     concepts: Concepts = None
     save: Annotated[bool, typer.Option("--save", help="Store the figures and the chosen layer in the card.")] = False
     seed: Annotated[int, typer.Option(help="Seed of folds and resamples.")] = 0
+    allow_mismatch: AllowMismatch = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Page:
     text: Annotated[list[str] | None, typer.Option(help="A text to read; may be given several times.")] = None
     readings: Annotated[bool, typer.Option("--readings/--no-readings", help="Read new texts.")] = True
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    allow_mismatch: AllowMismatch = False
 
 
 def validate(validating: Validating, options: ModelOptions, output: Output) -> None:

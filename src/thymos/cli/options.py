@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Concepts", "ModelArgument", "ModelOptions", "Output", "Vectors"]
+__all__ = ["AllowMismatch", "Concepts", "ModelArgument", "ModelOptions", "Output", "Vectors"]
 
 _PANEL = "Model"
 
@@ -23,6 +23,7 @@ Concepts = Annotated[
     str | None,
     typer.Option(help="Concept file (.json, .yaml, .csv), or words separated by commas; default: the 171."),
 ]
+AllowMismatch = Annotated[bool, typer.Option("--allow-mismatch", help="Take vectors that were made of other weights.")]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from thymos.cli.lazy import job
-from thymos.cli.options import ModelArgument, ModelOptions, Output, Vectors
+from thymos.cli.options import AllowMismatch, ModelArgument, ModelOptions, Output, Vectors
 
 __all__ = ["Calibration", "Source", "View", "read"]
 
@@ -40,9 +40,7 @@ class View:
     )
     raw: Annotated[bool, typer.Option("--raw", help="Read with the directions before denoising.")] = False
     html: Annotated[Path | None, typer.Option(help="Write the token heat map to this page.")] = None
-    allow_mismatch: Annotated[bool, typer.Option("--allow-mismatch", help="Read with vectors of other weights.")] = (
-        False
-    )
+    allow_mismatch: AllowMismatch = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from thymos.cli.lazy import job
-from thymos.cli.options import ModelArgument, ModelOptions, Output, Vectors
+from thymos.cli.options import AllowMismatch, ModelArgument, ModelOptions, Output, Vectors
 
 __all__ = ["Dosing", "Replies", "steer"]
 
@@ -32,9 +32,7 @@ class Dosing:
     plan: Annotated[
         bool, typer.Option("--plan", help="Measure what strengths of this direction cost on neutral text.")
     ] = False
-    allow_mismatch: Annotated[bool, typer.Option("--allow-mismatch", help="Steer with vectors of other weights.")] = (
-        False
-    )
+    allow_mismatch: AllowMismatch = False
 
 
 @dataclass(frozen=True)

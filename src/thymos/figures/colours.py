@@ -1,8 +1,8 @@
 """Colours that survive colour blindness, a dark page and a black-and-white printer.
 
 The diverging and sequential maps are built in OKLCH (Ottosson 2020, "A perceptual color space for image
-processing"), where equal steps of lightness look equal. A value and its negative get the same lightness and the same chroma and differ in
-hue alone (blue below, orange above), so neither side looks stronger than the other.
+processing"), where equal steps of lightness look equal. A value and its negative get the same lightness and the same
+chroma and differ in hue alone (blue below, orange above), so neither side looks stronger than the other.
 """
 
 import math

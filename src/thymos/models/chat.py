@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool
@@ -71,7 +71,12 @@ def render(host: Host, messages: Sequence[Message], *, add_generation_prompt: bo
 
 
 def chat_tokens(
-    host: Host, conversation: str | Sequence[Message], *, add_generation_prompt: bool = True, **options: Any
+    host: Host,
+    conversation: str | Sequence[Message],
+    *,
+    add_generation_prompt: bool = True,
+    overflow: Literal["error", "cut"] = "error",
+    **options: Any,
 ) -> Tokens:
     """Token ids, role spans and template marks of a conversation, exactly as they are fed.
 
@@ -79,17 +84,24 @@ def chat_tokens(
         host: The model.
         conversation: A user message or a list of messages.
         add_generation_prompt: Whether to end with the header of the assistant's reply.
+        overflow: What happens to a conversation longer than the model's context: an error (a cut one would lose its
+            reply slot), or the tail is cut.
         **options: Passed to the chat template.
 
     Returns:
         Tokens whose `special` is true on every template token, and whose roles cover the content of each turn.
 
     Raises:
-        UsageError: The template changed the text of a message, so its tokens cannot be found.
+        UsageError: The template changed the text of a message, so its tokens cannot be found; or the conversation is
+            longer than the context.
     """
     messages = as_messages(conversation)
     text = render(host, messages, add_generation_prompt=add_generation_prompt, **options)
     tokens = host.tokens(text, add_special=_wants_bos(host, text))
+    if overflow == "error" and len(tokens) and len(tokens) == host.max_positions and _cut(tokens):
+        raise UsageError(
+            f"the conversation is longer than the context of {host.name!r} ({host.max_positions} tokens); shorten it"
+        )
     marked = [
         {**m, "content": _mark(turn) if m["content"].strip() else m["content"]} for turn, m in enumerate(messages)
     ]
@@ -98,6 +110,11 @@ def chat_tokens(
         frame = render(host, marked, add_generation_prompt=add_generation_prompt, **options)
     spans = _content_spans(messages, _content_places(messages, text, frame), tokens)
     return replace(tokens, roles=spans, special=tokens.special | ~_inside(spans, len(tokens)))
+
+
+def _cut(tokens: Tokens) -> bool:
+    """Whether the tail of the text was cut off."""
+    return int(tokens.offsets[:, 1].max()) < len(tokens.text.rstrip())
 
 
 def _wants_bos(host: Host, text: str) -> bool:

@@ -168,7 +168,7 @@ def generate(
         UsageError: The model is an encoder, a prompt is empty, or a probe does not fit.
     """
     how = sampling or Sampling()
-    fed = _as_fed(host, prompts)
+    fed = _as_fed(host, prompts, how.max_new_tokens)
     padded = pad(host, fed, "left")
     ending = Ending(host, how.stop)
     reader = ProbeReader(host, probe) if probe is not None else None
@@ -198,12 +198,18 @@ def generate(
     return found
 
 
-def _as_fed(host: Host, prompts: Sequence[str | Tokens]) -> list[Tokens]:
+def _as_fed(host: Host, prompts: Sequence[str | Tokens], new: int) -> list[Tokens]:
     if host.kind == "encoder":
         raise UsageError(f"{host.name!r} is an encoder and cannot generate; use a causal language model")
     fed = [host.tokens(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
     if not fed or any(len(tokens) == 0 for tokens in fed):
         raise UsageError("a prompt has no tokens; give each prompt at least one token")
+    longest = max(map(len, fed))
+    if host.max_positions is not None and longest + new > host.max_positions:
+        raise UsageError(
+            f"a prompt of {longest} tokens and {new} new ones exceed the context of {host.name!r} "
+            f"({host.max_positions} tokens); shorten the prompt or lower max_new_tokens"
+        )
     return fed
 
 

@@ -72,6 +72,15 @@ class Host:
         """Data type of the weights."""
         return next(self.network.parameters()).dtype
 
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of BOS, EOS, padding and other markers. An unknown word is content, unless its id is also a marker."""
+        tokenizer = self.tokenizer
+        markers = [tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id]
+        return frozenset(
+            token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id or token in markers
+        )
+
     @property
     def batch_tokens(self) -> int:
         """Positions fed at once unless told otherwise: a CPU is fastest with little, an accelerator with much."""
@@ -92,12 +101,12 @@ class Host:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the names, shapes and a fixed sample of every weight tensor.
+        """SHA-256 over the architecture and the names, shapes and a fixed sample of every weight tensor.
 
         The sample is rounded to bfloat16, so the same checkpoint has one fingerprint whether it is loaded as float32,
         bfloat16 or float16; fine-tuning, pruning and quantisation change it.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.architecture.encode())
         for key, value in sorted(self.network.state_dict().items()):
             flat = value.detach().reshape(-1)
             stride = max(1, flat.shape[0] // _SAMPLES_PER_TENSOR)
@@ -136,7 +145,7 @@ class Host:
     ) -> list[Tokens]:
         """Tokenize many texts; `longest` (default: the model's context) cuts the tail of longer ones."""
         limits = [limit for limit in (longest, self.max_positions) if limit is not None]
-        special_ids = np.asarray(sorted(self.tokenizer.all_special_ids), np.int32)
+        special_ids = np.asarray(sorted(self.special_ids), np.int32)
         found = []
         # The tokenizer's own lists are many times larger than the arrays kept: a few texts at a time.
         for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
@@ -183,7 +192,7 @@ class Host:
     def with_ids(self, tokens: Tokens, new_ids: Sequence[int]) -> Tokens:
         """Tokens with generated ids appended; the prompt's length is remembered, and in a chat they are a turn."""
         added = np.asarray(new_ids, np.int32)
-        special = np.isin(added, np.asarray(self.tokenizer.all_special_ids, np.int32))
+        special = np.isin(added, np.asarray(sorted(self.special_ids), np.int32))
         roles, said = tokens.roles, np.flatnonzero(~special)
         if roles and said.size:
             first, last = len(tokens) + int(said[0]), len(tokens) + int(said[-1])

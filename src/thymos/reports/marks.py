@@ -35,11 +35,13 @@ def marks_of(validation: Validation | None, geometry: GeometryMap | None) -> tup
         for norm in ("pleasure", "arousal"):
             best = geometry.axes.best(norm)
             interval = geometry.axes.at(best.layer, best.component, norm).interval
-            low, high = sorted((abs(interval.low), abs(interval.high)))
+            # The sign of an axis is arbitrary: the interval is turned with it, and may still reach across zero.
+            sign = 1.0 if best.r >= 0 else -1.0
+            low, high = sorted((sign * interval.low, sign * interval.high))
             found.append(
                 Mark(
                     f"Does one of the first two axes follow human {norm}?",
-                    f"|r| = {abs(best.r):.2f} [{low:.2f}, {high:.2f}] on PC{best.component}",
+                    f"|r| = {abs(best.r):.2f} [{low:+.2f}, {high:+.2f}] on PC{best.component}",
                     f"permutation p = {best.p:.2g}, search over axes included ({geometry.axes.permutations} shuffles)",
                     f"{geometry.axes.n} words with norms",
                     "reported" if norm == "arousal" else "met" if best.p < 0.05 else "missed",

@@ -1,5 +1,6 @@
 """From moments to a vector set: centre, find neutral components, remove them, normalise."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -69,16 +70,16 @@ def build_vectors(
     kept: dict[int, NeutralComponents] = {}
     other: dict[int, NeutralComponents] = {}
     agreement: dict[int, float] = {}
+    scatters = {"tokens": collected.tokens.scatters, "dialogues": collected.dialogues.scatters}
+    alternative = "dialogues" if how.neutral_unit == "tokens" else "tokens"
     for place, layer in enumerate(settings.layers):
         raw = how.estimator.fit(LayerData(means[place], _rows(rows, layer)))
-        both = {
-            "tokens": neutral_components(collected.tokens.scatters[place], how.neutral_share),
-            "dialogues": neutral_components(collected.dialogues.scatters[place], how.neutral_share),
-        }
-        kept[layer] = both.pop(how.neutral_unit)
-        other[layer] = both.popitem()[1]
+        kept[layer] = neutral_components(scatters[how.neutral_unit][place], how.neutral_share)
         clean = unit_rows(remove(raw, kept[layer].basis), collected.concepts)
-        agreement[layer] = _agreement(clean, remove(raw, other[layer].basis))
+        # The other unit is only reported: a sketch too small for it must not fail the build.
+        with contextlib.suppress(CorpusError):
+            other[layer] = neutral_components(scatters[alternative][place], how.neutral_share)
+            agreement[layer] = _agreement(clean, remove(raw, other[layer].basis))
         layers[layer] = LayerVectors(
             vectors=clean.astype(np.float32),
             raw=raw.astype(np.float32),

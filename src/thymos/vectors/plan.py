@@ -141,7 +141,7 @@ def _tokens(host: Host, texts: list[Text], settings: ExtractionSettings, *, labe
     if settings.format != "chat" or not labelled:
         return host.tokens_of([text.text for text in texts], longest=settings.max_tokens)
     limits = [limit for limit in (settings.max_tokens, host.max_positions) if limit is not None]
-    found = [chat_tokens(host, _as_answer(text), add_generation_prompt=False) for text in texts]
+    found = [chat_tokens(host, _as_answer(text), add_generation_prompt=False, overflow="cut") for text in texts]
     return [truncate(tokens, min(limits)) for tokens in found] if limits else found
 
 

@@ -26,7 +26,7 @@ class GeneratedRows:
 
     def __init__(self, host: Host, layers: tuple[int, ...], first_token: int, window: int, batch: int) -> None:
         self.layers, self.first_token, self.window = layers, first_token, window
-        self.special = frozenset(host.tokenizer.all_special_ids)
+        self.special = host.special_ids
         self.made, self.fed, self.content = [0] * batch, [0] * batch, [0] * batch
         self.waiting: dict[int, bool] = {}
         self.running: dict[int, bool] = {}
@@ -150,7 +150,7 @@ class WatchingWriter:
 
 def counted_tokens(host: Host, new_ids: Sequence[int], first_token: int) -> Bool[np.ndarray, " generated"]:
     """True on the generated tokens that are content, from the `first_token`-th such token on."""
-    content = ~np.isin(np.asarray(new_ids, np.int64), np.asarray(host.tokenizer.all_special_ids, np.int64))
+    content = ~np.isin(np.asarray(new_ids, np.int64), np.asarray(sorted(host.special_ids), np.int64))
     found: Bool[np.ndarray, " generated"] = content & (np.cumsum(content) >= first_token)
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import utils as hub_utils
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.options import ModelOptions, Output
@@ -30,6 +30,7 @@ __all__ = [
     "read_json",
     "restricted",
     "set_threads",
+    "vectors_of",
     "vocabulary_of",
     "with_quality",
 ]
@@ -51,7 +52,7 @@ def host_of(name: str, options: ModelOptions, output: Output, *, self_check: boo
     set_threads(options.threads)
     shown = sys.stderr.isatty() and not output.quiet
     if not shown:
-        hub_utils.disable_progress_bars()
+        disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     with Meter(replace(output, quiet=output.quiet or shown)) as meter:
@@ -67,6 +68,18 @@ def host_of(name: str, options: ModelOptions, output: Output, *, self_check: boo
             self_check=options.self_check if self_check is None else self_check,
             blocks=options.blocks,
         )
+
+
+def vectors_of(place: Path, model: str) -> EmotionVectors:
+    """A vector set, before its model is loaded.
+
+    Raises:
+        UsageError: The two arguments are the wrong way round.
+        ArtifactError: No vector set, or a damaged one.
+    """
+    if not (place / "card.json").is_file() and (Path(model) / "card.json").is_file():
+        raise UsageError(f"{model} is a vector set and {place} is not; exchange the two arguments")
+    return EmotionVectors.load(place)
 
 
 def vocabulary_of(concepts: str | None) -> Vocabulary:

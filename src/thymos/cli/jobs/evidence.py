@@ -1,5 +1,6 @@
 """Validation, geometry, comparison and the report."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from thymos.cli.evidence import Comparison, Mapping, Page, Validating
-from thymos.cli.jobs.common import host_of, neutral_of, vocabulary_of, with_quality
+from thymos.cli.jobs.common import host_of, neutral_of, vectors_of, vocabulary_of, with_quality
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.show import emit, mark_rows, marks_table, note, pairs, table
 from thymos.cli.options import ModelOptions, Output
@@ -18,10 +19,9 @@ from thymos.geometry import GeometryMap, SetSimilarity, compare_vector_sets, map
 from thymos.models import Host
 from thymos.readings import Reading, Reference, calibrate, read
 from thymos.reports import Report, marks_of, write_report
-from thymos.validation import Validation, ValidationSettings
-from thymos.vectors import EmotionVectors
+from thymos.validation import Validation, ValidationSettings, validate_vectors
+from thymos.vectors import EmotionVectors, TextMeans
 from thymos.workflows import DEMO_TEXTS, run_folder
-from thymos.workflows import validate as run_validation
 
 __all__ = ["compare", "geometry", "report", "validate"]
 
@@ -31,16 +31,16 @@ _FEWEST_SHARED = 4
 
 def validate(validating: Validating, options: ModelOptions, output: Output) -> None:
     """Validate a vector set and print its marks and its recall at every layer."""
-    vectors = EmotionVectors.load(validating.vectors)
+    vectors = vectors_of(validating.vectors, validating.model)
     run = validating.run or run_folder(validating.vectors)
     if not run.is_dir():
         raise ArtifactError(f"no run folder at {run}; name the one that `thymos extract` left with --run")
     vocabulary = vocabulary_of(validating.concepts)
     host = host_of(validating.model, options, output)
-    settings = ValidationSettings(seed=validating.seed)
+    vectors.check_model(host, allow_mismatch=validating.allow_mismatch)
     with Meter(output) as meter:
         meter.working("validating")
-        found = run_validation(host, vectors, run, concepts=vocabulary, settings=settings)
+        found = _validated(host, vectors, run, vocabulary, validating.seed)
     if validating.save:
         with_quality(vectors, found, choose_layer=True).save(validating.vectors)
     marks = marks_of(found, None)
@@ -53,6 +53,12 @@ def validate(validating: Validating, options: ModelOptions, output: Output) -> N
         "saved": validating.save,
     }
     emit(output, result, marks_table(marks), _sweep(found))
+
+
+def _validated(host: Host, vectors: EmotionVectors, run: Path, vocabulary: Vocabulary, seed: int) -> Validation:
+    """`thymos.workflows.validate` for a model that has been checked, or let pass, already."""
+    means = TextMeans(run, vectors.layers, vectors.concepts, vectors.card.model.hidden_size)
+    return validate_vectors(means, vectors, host=host, vocabulary=vocabulary, settings=ValidationSettings(seed=seed))
 
 
 def _sweep(found: Validation) -> RenderableType:
@@ -198,21 +204,20 @@ def _told(alike: SetSimilarity) -> dict[str, object]:
 
 def report(page: Page, options: ModelOptions, output: Output) -> None:
     """Write the report: validation where a run folder is there, geometry, readings of new texts."""
-    vectors = EmotionVectors.load(page.vectors)
+    vectors = vectors_of(page.vectors, page.model)
     vocabulary = vocabulary_of(page.concepts)
     run = page.run or run_folder(page.vectors)
     if page.run is not None and not run.is_dir():
         raise ArtifactError(f"no run folder at {run}; name the one that `thymos extract` left with --run")
     host = host_of(page.model, options, output)
-    vectors.check_model(host)
+    vectors.check_model(host, allow_mismatch=page.allow_mismatch)
     found: Validation | None = None
     readings: tuple[Reading, ...] = ()
     reference: Reference | None = None
     with Meter(output) as meter:
         if run.is_dir():
             meter.working("validating")
-            settings = ValidationSettings(seed=page.seed)
-            found = run_validation(host, vectors, run, concepts=vocabulary, settings=settings)
+            found = _validated(host, vectors, run, vocabulary, page.seed)
         else:
             note(output, f"no run folder at {run}, so the report has no validation")
         meter.working("mapping")
@@ -230,4 +235,6 @@ def report(page: Page, options: ModelOptions, output: Output) -> None:
 def _readings(host: Host, vectors: EmotionVectors, page: Page) -> tuple[Reference, tuple[Reading, ...]]:
     reference = calibrate(host, vectors, neutral_of(None), "neutral dialogues")
     texts = page.text or list(DEMO_TEXTS)
-    return reference, tuple(read(host, vectors, text, reference=reference) for text in texts)
+    return reference, tuple(
+        read(host, vectors, text, reference=reference, allow_mismatch=page.allow_mismatch) for text in texts
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from thymos.cli.jobs.common import host_of, layers_of, neutral_of, read_json
+from thymos.cli.jobs.common import host_of, layers_of, neutral_of, read_json, vectors_of
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.show import emit, note, pairs, safe, table
 from thymos.cli.options import ModelOptions, Output
@@ -29,7 +29,7 @@ _SHOWN, _TOP = 50, 5
 def read(source: Source, view: View, calibration: Calibration, options: ModelOptions, output: Output) -> None:
     """Read what was given and print it; or make a reference set."""
     _check(source, view, calibration)
-    vectors = EmotionVectors.load(source.vectors)
+    vectors = vectors_of(source.vectors, source.model)
     what = _what(source)
     reference = Reference.load(calibration.reference) if calibration.reference is not None else None
     corpus = neutral_of(calibration.calibrate_on) if calibration.calibrate_on is not None else None

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from thymos.cli.jobs.common import host_of, layers_of, neutral_of
+from thymos.cli.jobs.common import host_of, layers_of, neutral_of, vectors_of
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.show import emit, pairs, safe, table
 from thymos.cli.options import ModelOptions, Output
@@ -49,7 +49,7 @@ def steer(dosing: Dosing, replies: Replies, options: ModelOptions, output: Outpu
         raise UsageError("which direction? give --vector, for example --vector '0.05*calm - 0.02*angry'")
     if dosing.prompt is None and not dosing.plan:
         raise UsageError("give a PROMPT to answer, or --plan to measure what strengths cost")
-    vectors = EmotionVectors.load(dosing.vectors)
+    vectors = vectors_of(dosing.vectors, dosing.model)
     vector = combine(vectors, dosing.vector)
     sampling = Sampling(replies.max_new_tokens, replies.temperature, replies.top_p, seed=replies.seed)
     host = host_of(dosing.model, options, output)
