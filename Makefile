@@ -15,7 +15,7 @@ PIP = $(PY) -m pip --disable-pip-version-check
 PYTHON =
 OUT = demo
 WORKERS = 2
-PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --durations=10
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10
 
 .PHONY: help demo test test-slow lint docs tables bench bench-peers clean distclean
 

@@ -74,7 +74,8 @@ def test_the_pages_give_commands_only_options_they_have() -> None:
     pages = [*PAGES, ROOT / "README.md"]
     for page in pages:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in re.findall(r"thymos [a-z]+ [^`\n]*", text):
+        code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)).replace("`", "\n")
+        for line in re.findall(r"^thymos [a-z]+ [^\n]*", code, re.MULTILINE):
             name = line.split()[1]
             assert name in known, f"{page.name}: {line}"
             assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)) <= known[name], f"{page.name}: {line}"

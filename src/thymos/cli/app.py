@@ -51,10 +51,11 @@ for _panel, _commands in _GROUPS.items():
         app.command(_command.__name__, rich_help_panel=_panel)(flat(_command))
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"thymos {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

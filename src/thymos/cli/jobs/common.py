@@ -24,6 +24,7 @@ from thymos.vectors import EmotionVectors
 __all__ = [
     "corpus_of",
     "host_of",
+    "hush",
     "is_terminal",
     "layers_of",
     "neutral_of",
@@ -47,14 +48,20 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def host_of(name: str, options: ModelOptions, output: Output, *, self_check: bool | None = None) -> Model:
-    """Load the model; the libraries' own bars and notes are shown on a terminal only."""
-    set_threads(options.threads)
+def hush(output: Output) -> bool:
+    """Whether the libraries' own bars (downloads, weights) are shown: on a terminal only. Their notes never are."""
     shown = sys.stderr.isatty() and not output.quiet
     if not shown:
         disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    return shown
+
+
+def host_of(name: str, options: ModelOptions, output: Output, *, self_check: bool | None = None) -> Model:
+    """Load a model and say so."""
+    set_threads(options.threads)
+    shown = hush(output)
     with Meter(replace(output, quiet=output.quiet or shown)) as meter:
         meter.working(f"loading {name}")
         return load(

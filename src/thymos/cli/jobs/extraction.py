@@ -13,6 +13,7 @@ from thymos.cli.failures import resumable
 from thymos.cli.jobs.common import (
     corpus_of,
     host_of,
+    hush,
     is_terminal,
     neutral_of,
     restricted,
@@ -27,8 +28,8 @@ from thymos.concepts import Vocabulary
 from thymos.errors import CorpusError, UsageError
 from thymos.models import DEFAULT_BATCH_TOKENS, Host, Model, Sampling, generate
 from thymos.reports import Mark, marks_of
-from thymos.texts import Corpus
-from thymos.vectors import EmotionVectors
+from thymos.texts import Corpus, WriteProgress
+from thymos.vectors import EmotionVectors, Progress
 from thymos.workflows import CostEstimate, ExtractOptions, estimate_cost, run_folder, validate
 from thymos.workflows import demo as run_demo
 from thymos.workflows import extract as run_extract
@@ -218,9 +219,16 @@ def _ask(run: Run, output: Output, view: Table) -> None:
 def demo(demo: Demo, output: Output) -> None:
     """Run the demo and print what it found."""
     set_threads(demo.threads)
+    hush(output)
     with resumable("run the same command again"), Meter(output) as meter:
-        meter.working(f"the demo on {demo.model}")
-        found = run_demo(demo.out, demo.model, seed=demo.seed, progress=meter)
+
+        def follow(seen: Progress | WriteProgress) -> None:
+            meter(seen)
+            if isinstance(seen, Progress) and seen.stage == "neutral" and seen.done >= seen.total:
+                meter.working("validating, mapping, reading")
+
+        meter.working(f"loading {demo.model}")
+        found = run_demo(demo.out, demo.model, seed=demo.seed, progress=follow)
     marks = marks_of(found.validation, found.geometry)
     result = {
         "report": found.report,

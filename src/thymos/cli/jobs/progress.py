@@ -62,9 +62,10 @@ class Meter:
         # After a resumption only what this process has done counts for the rate.
         done, seconds = seen.done - self.first[0], seen.seconds - self.first[1]
         if done <= 0 or seconds <= 0:
-            done, seconds = seen.done, max(seen.seconds, 1e-9)
+            self._show(seen.stage, seen.done, seen.total, "", None)
+            return
         rate = done / seconds
-        self._show(seen.stage, seen.done, seen.total, f"{rate:.3g} texts/s", (seen.total - seen.done) / max(rate, 1e-9))
+        self._show(seen.stage, seen.done, seen.total, f"{rate:.3g} texts/s", (seen.total - seen.done) / rate)
 
     def working(self, what: str) -> None:
         """Say what goes on while nothing can be counted."""
@@ -92,7 +93,7 @@ class Meter:
         now = time.monotonic()
         if done >= total or now - self.last_line >= _SECONDS_BETWEEN_LINES:
             self.last_line = now
-            tell(f"{stage}: {done} of {total}, {told}")
+            tell(f"{stage}: {done} of {total}{', ' if told else ''}{told}")
 
     def _finish(self) -> None:
         """Stop the spinner of a stage without a count."""

@@ -98,7 +98,7 @@ def mark_rows(marks: Sequence[Mark]) -> list[dict[str, str]]:
     return [dict(mark.__dict__) for mark in marks]
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """For example "40 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 1:
@@ -109,7 +109,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def bytes_of(count: float) -> str:
+def bytes_of(count: float | int) -> str:
     """For example "1.2 GiB"."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if count < 1024 or unit == "TiB":
