@@ -9,7 +9,11 @@ from typer.testing import CliRunner
 
 from thymos.cli.app import app
 
-__all__ = ["Ran", "Run", "run_command"]
+__all__ = ["CONCEPTS", "Ran", "Run", "run_command"]
+
+
+CONCEPTS = "angry bored calm grateful happy hopeful lonely proud sad tense".split()
+"""Concepts of the stories."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from cli_runner import Ran, Run, run_command
+from cli_runner import CONCEPTS, Ran, Run, run_command
 
 from thymos.models import tiny_model
-from thymos.texts import Corpus, write_texts
+from thymos.texts import Corpus, Text, write_texts
+
+WORDS = "the gate of a yard stood open while rain went over the roofs and somebody carried boxes up from a van".split()
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +50,14 @@ def encoder(place: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stories_file(place: Path, stories: Corpus) -> Path:
-    """Four concepts x six stories on three topics."""
-    write_texts(place / "stories.jsonl", stories)
+def stories_file(place: Path) -> Path:
+    """Ten concepts x four stories on four topics; nine of the words have human norms."""
+    draw = np.random.default_rng(3)
+    texts = []
+    for number in range(40):
+        words, concept = draw.choice(WORDS, size=int(draw.integers(16, 30))), CONCEPTS[number % 10]
+        texts.append(Text(f"{words[0].title()} {concept[:2]} {' '.join(words)}.", concept, f"topic {number // 10}"))
+    write_texts(place / "stories.jsonl", texts)
     return place / "stories.jsonl"
 
 

@@ -26,7 +26,6 @@ from thymos.workflows import DEMO_TEXTS, run_folder
 __all__ = ["compare", "geometry", "report", "validate"]
 
 _MOST_ROWS = 20
-_FEWEST_SHARED = 4
 
 
 def validate(validating: Validating, options: ModelOptions, output: Output) -> None:
@@ -81,6 +80,7 @@ def geometry(mapping: Mapping, output: Output) -> None:
     marks, near = marks_of(None, found), _pairs_by_cosine(found)
     result = {
         "vectors": mapping.vectors,
+        **dict.fromkeys(("rated_concepts", "pleasure", "arousal", "layer_similarity")),
         **found.to_dict(),
         "marks": mark_rows(marks),
         "nearest": near[:_MOST_ROWS],
@@ -154,7 +154,7 @@ def compare(comparison: Comparison, output: Output) -> None:
     shared = [concept for concept in first.concepts if concept in second]
     if not shared:
         raise UsageError(f"{places[0]} and {places[1]} share no concept; there is nothing to compare")
-    alike = compare_vector_sets(first, second, seed=comparison.seed) if len(shared) >= _FEWEST_SHARED else None
+    alike = _alike(first, second, comparison.seed, output)
     same = first.card.model.fingerprint == second.card.model.fingerprint
     layer = first.layer if same and first.layer in second.layers else None
     cosines = {c: first[c].cosine(second[c], layer) for c in shared} if layer is not None else None
@@ -169,15 +169,22 @@ def compare(comparison: Comparison, output: Output) -> None:
     }
     cards = zip(first.summary().items(), second.summary().values(), strict=True)
     views = [table("Cards", ("", str(places[0]), str(places[1])), [(key, one, two) for (key, one), two in cards])]
-    if alike is None:
-        note(output, f"{len(shared)} shared concepts are too few to compare geometries; {_FEWEST_SHARED} are needed")
-    else:
+    if alike is not None:
         views.append(pairs(f"Geometry over {len(shared)} shared concepts", _told(alike)))
     if cosines is not None:
         ordered = sorted(cosines.items(), key=lambda item: item[1])
         title = f"Cosine of the same concept in both, layer {layer}, lowest first"
         views.append(table(title, ("concept", "cosine"), [(c, f"{v:+.4f}") for c, v in ordered[:_MOST_ROWS]]))
     emit(output, result, *views)
+
+
+def _alike(first: EmotionVectors, second: EmotionVectors, seed: int, output: Output) -> SetSimilarity | None:
+    """Similarity of the geometries; with few shared concepts it, or its interval, is undefined: a note says so."""
+    try:
+        return compare_vector_sets(first, second, seed=seed)
+    except UsageError as err:
+        note(output, f"the geometries are not compared: {err}")
+        return None
 
 
 def _similarity(alike: SetSimilarity | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Extraction: what it will take, a question, the run, its marks; and the demo."""
 
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -206,12 +207,14 @@ def _ask(run: Run, output: Output, view: Table) -> None:
         typer.Exit: The answer was no.
     """
     if not (run.yes and output.quiet):
-        console(typer.get_text_stream("stderr")).print(view)
+        console(stderr=True).print(view)
     if run.yes:
         return
     if not is_terminal():
         raise UsageError("this is not a terminal, so nobody can be asked whether to start; give --yes to start")
-    if not typer.confirm("Start?", err=True):
+    # Not Typer's own question: it writes to standard output, which belongs to the result.
+    typer.echo("Start? [y/N] ", err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         typer.echo("nothing was started", err=True)
         raise typer.Exit(1)
 
@@ -252,6 +255,6 @@ def demo(demo: Demo, output: Output) -> None:
         output,
         result,
         marks_table(marks),
-        table("New texts, z against neutral dialogues", ("text", "highest concepts"), read),
+        table(f"New texts, z against {found.reference.name}", ("text", "highest concepts"), read),
         pairs("Done", done),
     )

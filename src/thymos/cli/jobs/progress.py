@@ -26,7 +26,7 @@ class Meter:
         self.bars: Bars | None = None
         if not self.quiet and sys.stderr.isatty():
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self.bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console(sys.stderr))
+            self.bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console(stderr=True))
         self.stage = ""
         self.task: TaskID | None = None
         self.first = (0, 0.0)

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -22,9 +22,10 @@ _WIDE = 120
 _VERDICTS = {"met": "green", "missed": "red", "reported": "dim"}
 
 
-def console(stream: TextIO) -> Console:
-    """A console on a stream; wide where nobody can say how wide it is."""
-    seen = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False)
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output or error; wide where nobody can say how wide it is."""
+    stream = sys.stderr if stderr else sys.stdout
+    seen = Console(file=stream, markup=False, highlight=False, emoji=False)
     if not seen.is_terminal:
         seen.width = max(seen.width, _WIDE)
     return seen
@@ -39,7 +40,7 @@ def emit(output: Output, result: Mapping[str, Any], *views: RenderableType) -> N
         *views: The same for people.
     """
     if not output.as_json:
-        printer = console(sys.stdout)
+        printer = console()
         for view in views:
             printer.print(view)
         return
