@@ -24,7 +24,7 @@ def test_an_interrupted_extraction_says_how_to_go_on_and_ends_with_the_same_bits
     thymos: Run, model: Path, stories_file: Path, neutral_file: Path, tmp_path: Path
 ) -> None:
     many = tmp_path / "many.jsonl"
-    write_texts(many, [Text(t.text, t.emotion, t.topic) for _ in range(8) for t in open_corpus(stories_file)])
+    write_texts(many, [Text(t.text, t.emotion, t.topic) for _ in range(5) for t in open_corpus(stories_file)])
     words = ["--stories", many, "--neutral", neutral_file, "--start-token", 20, "--batch-tokens", 128, "--threads", 1]
     tail = ["--no-validate", "--yes"]
     with start("extract", model, *words, *tail, "--out", tmp_path / "v") as running:

@@ -70,9 +70,8 @@ class Scribe:
     def answer(self, prompt: str) -> str:
         self.number += 1
         if "[dialogue 1]" in prompt:
-            return (
-                f"[dialogue 1]\n\nPerson: Please sort the {self.number} files by date.\n\nAI: They are sorted by date."
-            )
+            turns = [f"Person: Sort the {self.number} files by date.", "AI: They are sorted by date."]
+            return "\n\n".join(["[dialogue 1]", "System: A desk.", *turns, *turns])
         return f"[story 1]\n\nThe gate stood open for {self.number} hours while rain went over the roofs of the yard."
 
 
