@@ -5,6 +5,8 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import signal
+import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -18,6 +20,10 @@ from thymos.texts import Corpus, Text, open_corpus
 from thymos.vectors import EmotionVectors, ExtractionSettings, build_vectors, collect
 
 torch.set_num_threads(1)
+
+# Run in the background of a script, the tests would inherit an ignored Ctrl-C, and so would their subprocesses.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -254,7 +254,9 @@ class Reading:
         content = ~self.tokens.special
         for concept, value in self.top(5):
             peak = int(np.argmax(np.where(content, self.of(concept), -np.inf)))
-            table.add_row(concept, f"{value:+.4f}", f"{self.token_strings[peak].strip()!r} ({peak})")
+            table.add_row(
+                concept, f"{value:+.4f}", f"{self.token_strings[peak].strip() or self.token_strings[peak]!r} ({peak})"
+            )
         return Group(picture, table)
 
     def _title(self, layer: int | None) -> str:

@@ -140,7 +140,9 @@ def _read_state(path: Path, concepts: tuple[str, ...]) -> Collected:
 @contextmanager
 def interrupts_held() -> Iterator[Callable[[], None]]:
     """Hold Ctrl-C back until the callable that is yielded runs: moments are never left half updated."""
-    if threading.current_thread() is not threading.main_thread():
+    # Started in the background of a script, Ctrl-C is ignored by the whole process: it stays ignored.
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
     caught: list[int] = []
