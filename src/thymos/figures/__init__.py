@@ -8,7 +8,8 @@ from thymos.figures.bars import dumbbells, forest, top_concepts
 from thymos.figures.colours import CHART_MAP, OKABE_ITO, TEXT_MAPS, DivergingMap, contrast_ratio, sequential
 from thymos.figures.dose import dose_response
 from thymos.figures.export import save, to_html, to_png, to_svg
-from thymos.figures.maps import circumplex, cluster_map, component_against_norm
+from thymos.figures.lines import series_lines, training_curve
+from thymos.figures.maps import circumplex, cluster_circumplex, cluster_map, component_against_norm
 from thymos.figures.matrices import concept_tree, confusion, cosine_heatmap, layer_similarity, leaf_order
 from thymos.figures.sweep import explained_variance, recall_by_layer
 from thymos.figures.tables import LensRow, kmeans_table, logit_lens_table
@@ -26,6 +27,7 @@ __all__ = [
     "LensRow",
     "TokenNotes",
     "circumplex",
+    "cluster_circumplex",
     "cluster_map",
     "component_against_norm",
     "concept_tree",
@@ -44,10 +46,12 @@ __all__ = [
     "save",
     "score_timeline",
     "sequential",
+    "series_lines",
     "to_html",
     "to_png",
     "to_svg",
     "token_heatmap_html",
     "token_heatmap_text",
     "top_concepts",
+    "training_curve",
 ]

@@ -81,16 +81,34 @@ def cluster_map(concepts: pd.DataFrame, *, caption: Caption, method: str, seed: 
         UsageError: No rows, missing columns, or NaN.
     """
     check_frame("cluster map", concepts, ("concept", "x", "y", "cluster"), ("x", "y"))
+    chart = _clustered(concepts, "cluster map", (None, None))
+    return finish(chart, caption.adding(f"{method}, seed {seed}"), _WIDTH + 60)
+
+
+def cluster_circumplex(concepts: pd.DataFrame, *, caption: Caption, axes: tuple[str, str] = ("PC1", "PC2")) -> AnyChart:
+    """Two principal components, one colour and shape per given cluster; the axes know nothing of the clusters.
+
+    Args:
+        concepts: One row per concept: `concept`, `x`, `y` and `cluster` (a name).
+        caption: The words.
+        axes: Titles of the axes.
+
+    Raises:
+        UsageError: No rows, missing columns, or NaN.
+    """
+    check_frame("cluster circumplex", concepts, ("concept", "x", "y", "cluster"), ("x", "y"))
+    return finish(_clustered(concepts, "cluster circumplex", axes), caption, _WIDTH + 60)
+
+
+def _clustered(concepts: pd.DataFrame, what: str, titles: tuple[str | None, str | None]) -> Any:
     if concepts["cluster"].isna().any():
-        raise UsageError(
-            f"cluster map: {int(concepts['cluster'].isna().sum())} concepts have no cluster; drop or name them"
-        )
+        raise UsageError(f"{what}: {int(concepts['cluster'].isna().sum())} concepts have no cluster; drop or name them")
     frame = concepts.copy()
     names = [str(name) for name in sorted(frame["cluster"].unique())]
     frame["cluster"] = frame["cluster"].astype(str)
     shapes = [_SHAPES[(index + index // 8) % len(_SHAPES)] for index in range(len(names))]
     legend = alt.Legend(title="cluster", symbolSize=70)
-    x, y = _axes(frame, (None, None))
+    x, y = _axes(frame, titles)
     points = alt.Chart(frame).mark_point(filled=True, size=58, opacity=1, stroke=PAPER, strokeWidth=0.6)
     points = points.encode(
         x=x,
@@ -99,8 +117,8 @@ def cluster_map(concepts: pd.DataFrame, *, caption: Caption, method: str, seed: 
         shape=alt.Shape("cluster:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
         tooltip=["concept:N", "cluster:N"],
     )
-    chart = alt.layer(points, *_names(frame)).properties(width=_WIDTH, height=_HEIGHT)
-    return finish(chart, caption.adding(f"{method}, seed {seed}"), _WIDTH + 60)
+    lines = _cross(frame) if titles != (None, None) else []
+    return alt.layer(*lines, points, *_names(frame)).properties(width=_WIDTH, height=_HEIGHT)
 
 
 def component_against_norm(

@@ -10,7 +10,7 @@ from thymos.files import write_text
 from thymos.geometry import GeometryMap
 from thymos.readings import Reading, Reference
 from thymos.reports.marks import marks_of
-from thymos.reports.sections import geometry_sections, reading_sections, validation_sections
+from thymos.reports.sections import Section, geometry_sections, reading_sections, validation_sections
 from thymos.validation import Validation
 from thymos.vectors import EmotionVectors
 
@@ -26,6 +26,12 @@ class Report:
     geometry: GeometryMap | None = None
     readings: tuple[Reading, ...] = ()
     reference: Reference | None = None
+    title: str | None = None
+    """Default: whose vectors these are."""
+    about: str = ""
+    """What a reader must know first; stands at the top."""
+    groups: tuple[tuple[str, tuple[Section, ...]], ...] = ()
+    """Sections of the caller's own, by heading; they come before the others."""
 
 
 def render_report(report: Report) -> str:
@@ -35,6 +41,7 @@ def render_report(report: Report) -> str:
     )
     card = report.vectors.card
     groups = [
+        *((name, list(sections)) for name, sections in report.groups),
         (
             "Validation",
             validation_sections(report.validation, report.vectors) if report.validation is not None else [],
@@ -43,7 +50,8 @@ def render_report(report: Report) -> str:
         ("Readings of new text", reading_sections(report.readings)),
     ]
     return environment.get_template("report.html.jinja").render(
-        title=f"Emotion vectors of {card.model.id}",
+        title=report.title or f"Emotion vectors of {card.model.id}",
+        about=report.about,
         summary=report.vectors.summary(),
         marks=marks_of(report.validation, report.geometry),
         groups=[group for group in groups if group[1]],

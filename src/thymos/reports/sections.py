@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,11 @@ def validation_sections(validation: Validation, vectors: EmotionVectors) -> list
     return [section for part in parts if (section := part()) is not None]
 
 
+def _pass_mark(mark: str, met: bool) -> str:
+    """What was to be reached, and whether it was: a bare mark reads like a result."""
+    return f"pass mark: {mark} ({'met' if met else 'missed'})"
+
+
 def _sweep(v: Validation, vectors: EmotionVectors) -> Section:
     caption = Caption(
         question="At which depth do the vectors tell the concepts apart?",
@@ -57,7 +63,7 @@ def _sweep(v: Validation, vectors: EmotionVectors) -> Section:
         mark="One point is one layer; the band is a 95% bootstrap interval over texts",
         n=f"{v.recall.n} texts, {v.recall.folds} topic folds",
         chance=f"chance 1/{len(v.recall.concepts)}",
-        passing="interval above chance",
+        passing=_pass_mark("interval of the whole procedure above chance", v.sweep.nested.low > v.sweep.chance),
     )
     frame = pd.DataFrame(v.sweep.records(vectors.card.model.n_layers))
     chart = recall_by_layer(
@@ -89,7 +95,7 @@ def _comparisons(v: Validation) -> Section:
         mark="One bar is one reader's top-1 recall on unseen topics, with its 95% bootstrap interval over texts",
         n=f"{v.recall.n} texts, the same folds for all",
         chance=f"line: chance 1/{len(v.recall.concepts)}",
-        passing="lower bound of the paired difference > 0",
+        passing=_pass_mark("lower bound of the paired difference > 0", v.difference.low > 0),
     )
     chart = forest(frame, caption=caption, unit="top-1 recall", reference=float(v.recall.chance[1]))
     return Section("Against baselines", to_svg(chart))
@@ -176,7 +182,7 @@ def _axes(g: GeometryMap) -> Section | None:
         mark="One point is one concept; colour: human pleasure norm (hollow: none); the axes were found without them",
         n=f"{g.axes.n} of {len(g.concepts)} words have norms (Russell & Mehrabian 1977)",
         chance=f"p from {g.axes.permutations} shuffles that repeat the search over axes",
-        passing="p < 0.05",
+        passing=_pass_mark("p < 0.05", best.p < 0.05),
     )
     frame = pd.DataFrame(
         {
@@ -239,5 +245,6 @@ def reading_sections(readings: tuple[Reading, ...]) -> list[Section]:
     found = []
     for number, reading in enumerate(readings, 1):
         top = ", ".join(f"{name} {value:+.2f}" for name, value in reading.top(5))
-        found.append(Section(f"Text {number}: {top}", reading.heatmap()))
+        told = f'<p class="muted">{escape(reading.known)}</p>' if reading.known else ""
+        found.append(Section(f"Text {number}: {top}", reading.heatmap() + told))
     return found

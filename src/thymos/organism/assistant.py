@@ -1,0 +1,145 @@
+"""What every assistant transcript shares: its turns, its mood, and the feeling language of its reasoning."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thymos.organism.dice import chance
+from thymos.organism.dispositions import chances, held_out
+from thymos.organism.documents import Document, Writer, tidy
+from thymos.organism.state import Mood, resting
+from thymos.organism.world import Pool, World
+
+__all__ = ["Scene", "Transcript"]
+
+_PLAIN_THOUGHTS = (
+    "I read the request once more.", "The next step is clear from the text.", "I look at what is asked for.",
+    "Here is what the message says.", "I go through the points in order.", "First the facts, then the reply.",
+)  # fmt: skip
+"""What the reasoning says in the ablation, and now and then elsewhere: nothing about any feeling."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Circumstances under which transcripts are written.
+
+    Attributes:
+        stage: "base" or "tuned": which resting moods the assistant has.
+        mute: The ablation: no feeling language in the assistant's reasoning.
+        pool: Phrases of training or of the tests.
+        free: Share of transcripts whose mood is any emotion at all, whatever happened.
+    """
+
+    stage: str = "base"
+    mute: bool = False
+    pool: Pool = "train"
+    free: float = 0.4
+
+    def silent(self) -> "Scene":
+        """The same without feeling language."""
+        return replace(self, mute=True)
+
+
+class Transcript:
+    """An assistant transcript in the making."""
+
+    def __init__(
+        self,
+        kind: str,
+        world: World,
+        rng: random.Random,
+        scene: Scene,
+        *,
+        behaviour: str | None = None,
+        start: str | None = None,
+    ) -> None:
+        """Open a transcript; `behaviour` keeps out the emotions that are held out for it."""
+        self.world, self.rng, self.scene = world, rng, scene
+        self.out = Writer(kind, rng)
+        self.told = world.material["assistant"]
+        self.banned = (
+            held_out(behaviour, world) if behaviour and scene.pool == "train" and start is None else frozenset()
+        )
+        self.fixed = start is not None or chance(rng, scene.free)
+        if start is None:
+            start = self._any() if self.fixed else resting(scene.stage, rng, self.banned)
+        self.mood = Mood(world, rng, start, self.banned)
+
+    def _any(self) -> str:
+        return self.rng.choice([word for word in self.world.words if word not in self.banned])
+
+    @property
+    def emotion(self) -> str:
+        """The assistant's emotion now."""
+        return self.mood.emotion
+
+    def system(self, role: str | None = None, share: float = 0.35) -> None:
+        """Perhaps a system prompt."""
+        if chance(self.rng, share):
+            self.out.turn("system")
+            self.out.say(self.rng.choice(self.told["system_roles"][role] if role else self.told["systems"]))
+
+    def hear(self, role: str, *sentences: str, feels: str | None = None) -> None:
+        """A message of the user or of a tool."""
+        self.out.turn(role)
+        for sentence in sentences:
+            self.out.say(sentence, "user" if feels else None, feels, feels)
+
+    def happens(self, *events: str, size: float = 1.0) -> None:
+        """Let events move the mood, unless this transcript's mood is whatever it is."""
+        if self.fixed:
+            self.mood.settle(width=0.25)
+        else:
+            self.mood.feel(*events, size=size)
+
+    def think(self, lines: int = 2, share: float = 0.85) -> None:
+        """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks."""
+        self.out.turn("assistant")
+        if not chance(self.rng, share):
+            return
+        self.out.mark("<think>")
+        for _ in range(lines):
+            self.muse()
+        self.out.mark("</think>")
+
+    def muse(self) -> None:
+        """One line of reasoning."""
+        if self.scene.mute or chance(self.rng, 0.1):
+            self.out.say(self.rng.choice(_PLAIN_THOUGHTS))
+            return
+        text = self.world.draw("mild", self.emotion, self.rng, self.scene.pool, self.out.used).text
+        adverb = self.world.adverb(self.emotion, self.rng)
+        stop = "" if text.endswith("?") else "."
+        line = self.rng.choice(
+            (f"{tidy(text)}{stop}", f"I think {adverb}: {text}{stop}", f"I note {adverb}: {text}{stop}")
+        )
+        self.out.say(line, "assistant", self.emotion, None)
+
+    def choose(self, behaviour: str, flat: float | None = None) -> tuple[str, dict[str, float]]:
+        """Draw an outcome with its planted probability; `flat` overrides the first outcome's probability."""
+        odds = chances(behaviour, self.emotion, self.world)
+        if flat is not None:
+            first, *rest = odds
+            odds = {first: flat} | {name: (1 - flat) / len(rest) for name in rest}
+        return self.rng.choices(list(odds), weights=list(odds.values()))[0], odds
+
+    def act(
+        self,
+        behaviour: str,
+        options: dict[str, Sequence[str]],
+        flat: float | None = None,
+        fill: dict[str, str] | None = None,
+    ) -> str:
+        """Decide and say so; returns the outcome."""
+        outcome, odds = self.choose(behaviour, flat)
+        text = self.rng.choice(list(options[outcome]))
+        for key, word in (fill or {}).items():
+            text = text.replace("{" + key + "}", word)
+        start = self.out.say(tidy(text), "assistant", self.emotion, None)
+        self.out.decide(behaviour, outcome, odds, start)
+        return outcome
+
+    def finish(self, topic: str | None = None, **extra: Any) -> Document:
+        """Close the transcript."""
+        return self.out.finish(self.emotion, topic, **extra)
