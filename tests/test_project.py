@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = {"site", "demo", "dist", "build", "__pycache__"}
+LEFT_OUT = {"site", "demo", "demo-reader", "dist", "build", "__pycache__"}
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cff", ".jinja", ".json", ".jsonl", ""}
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 60
 SKIPS = {"skip", "skipif", "xfail", "importorskip"}

@@ -15,7 +15,8 @@ print(vectors)
 
 # --8<-- [start:quality]
 for name, figure in vectors.card.quality["figures"].items():
-    print(f"{name:24} {figure['value']:+.3f}  [{figure['low']:+.3f}, {figure['high']:+.3f}]")
+    p = f"p={figure['p']:.2g}" if "p" in figure else ""
+    print(f"{name:24} {figure['value']:+.3f}  [{figure['low']:+.3f}, {figure['high']:+.3f}]  {p}")
 # --8<-- [end:quality]
 
 # --8<-- [start:read]

@@ -15,6 +15,6 @@ def writer(prompts, seeds):
 
 
 plan = StoryPlan(per_cell=1, min_words=20, seed=3)
-done = write_stories(writer, vocabulary, topics()[:3], plan, "stories.jsonl")
+done = write_stories(writer, vocabulary, topics()[:3], plan, "written.jsonl")
 print(done.texts, "texts kept;", dict(done.rejected), "rejected")
 # --8<-- [end:writer]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cli_runner import Run
 
+from thymos.models import tiny_model
 from thymos.vectors import EmotionVectors
 
 
@@ -27,7 +28,7 @@ def empty(tmp_path: Path) -> Path:
 
 def test_texts_that_are_missing_or_empty(thymos: Run, model: Path, tmp_path: Path, empty: Path) -> None:
     start = ["extract", model, "--out", tmp_path / "v", "--yes", "--stories"]
-    fails(thymos(*start, tmp_path / "no.jsonl"), 1, "no.jsonl", "there is no such file; check the path")
+    fails(thymos(*start, tmp_path / "no.jsonl"), 2, "no.jsonl", "there is no such file; check the path")
     fails(thymos(*start, empty), 1, "empty")
     fails(thymos(*start, tmp_path / "stories.doc"), 1, "valid endings of corpora are")
     fails(thymos("stories", "--audit", empty), 1, "empty")
@@ -36,7 +37,7 @@ def test_texts_that_are_missing_or_empty(thymos: Run, model: Path, tmp_path: Pat
 
 def test_texts_are_looked_at_before_the_model(thymos: Run, tmp_path: Path) -> None:
     ran = thymos("extract", tmp_path / "no-model", "--out", tmp_path / "v", "--stories", "no.jsonl")
-    fails(ran, 1, "no.jsonl")
+    fails(ran, 2, "no.jsonl")
     assert "loading" not in ran.err
 
 
@@ -48,6 +49,10 @@ def test_one_story_and_short_stories(thymos: Run, model: Path, neutral_file: Pat
     start = ["extract", model, "--neutral", neutral_file, "--out", tmp_path / "v", "--yes", "--stories"]
     fails(thymos(*start, one), 1, "fewer than 2 stories: 'calm' (1)")
     fails(thymos(*start, short), 1, "reaches token 50", "lower --start-token")
+    # What failed on its texts is not in the way of the corrected command.
+    assert not (tmp_path / "v.run").exists()
+    ran = thymos(*start, short, "--start-token", 3, "--no-validate")
+    assert "interrupted run" not in ran.said and "is zero" in ran.said, ran.err
 
 
 def test_unknown_concepts(thymos: Run, vectors: Path, model: Path, stories_file: Path, tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ def test_arguments_the_wrong_way_round(thymos: Run, vectors: Path, model: Path) 
 
 
 def test_models_that_cannot_do_it(thymos: Run, vectors: Path, encoder: Path, model: Path, tmp_path: Path) -> None:
-    fails(thymos("extract", encoder, "--out", tmp_path / "v", "--yes"), 2, "is an encoder and cannot write stories")
+    fails(thymos("extract", encoder, "--out", tmp_path / "v", "--yes"), 2, "--stories battery --start-token 20")
     fails(thymos("stories", encoder, "--out", tmp_path / "s.jsonl"), 2, "is an encoder and cannot write")
     fails(thymos("steer", encoder, vectors, "hello", "--vector", "calm"), 2, "it can be read, not steered")
     fails(thymos("doctor", tmp_path), 1, "holds no config.json")
@@ -150,7 +155,10 @@ def test_what_is_at_out_is_not_written_over(
     fails(thymos(*start), 2, "is not empty and not a vector set", "--overwrite")
     assert thymos(*start, "--overwrite").code == 0
     assert (tmp_path / "v" / "thesis.txt").read_text(encoding="utf-8") == "mine"
-    assert thymos(*start).code == 0, "a vector set is replaced"
+    made = (tmp_path / "v" / "card.json").stat().st_mtime_ns
+    fails(thymos(*start), 2, "holds a vector set", "name another folder, or give --overwrite to replace it")
+    assert (tmp_path / "v" / "card.json").stat().st_mtime_ns == made
+    assert thymos(*start, "--overwrite").code == 0, "a vector set is replaced"
     fails(thymos(*start, "--overwrite", "--resume"), 2, "give one of them")
     (tmp_path / "v" / "card.json").unlink()
     (tmp_path / "v" / "vectors.safetensors").unlink()
@@ -166,7 +174,8 @@ def test_a_run_that_was_another_cannot_be_gone_on_with(
 ) -> None:
     start = ["extract", model, *texts, "--no-validate", "--yes", "--out", tmp_path / "v"]
     assert thymos(*start).code == 0
-    fails(thymos(*start, "--resume", "--layers", "1"), 1, "cannot resume", "layers")
+    told = "start afresh with --overwrite instead of --resume"
+    fails(thymos(*start, "--resume", "--layers", "1"), 1, "cannot resume", "layers", told)
 
 
 def test_figures_without_a_run_folder(thymos: Run, vectors: Path, model: Path, tmp_path: Path) -> None:
@@ -189,6 +198,8 @@ def test_sets_that_cannot_be_compared(thymos: Run, vectors: Path, model: Path, t
         ("read {m} {v} a --save-reference r", "give both"),
         ("read {m} {v} --file f.jsonl --html h.html", "--html shows one text"),
         ("read {m} {v} --file no.txt", "cannot be read: No such file"),
+        ("read {m} {v} --file no.jsonl", "no.jsonl cannot be read: there is no such file"),
+        ("read {m} {v} --file x.md", "valid endings are .txt (one text), .jsonl and .parquet"),
         ("read {m} {v} --chat no.json", "cannot be read: No such file"),
         ("steer {m} {v} hello", "which direction?"),
         ("steer {m} {v} --vector calm", "give a PROMPT"),
@@ -206,6 +217,23 @@ def test_sets_that_cannot_be_compared(thymos: Run, vectors: Path, model: Path, t
 )
 def test_options_that_make_no_sense(thymos: Run, vectors: Path, model: Path, words: str, told: str) -> None:
     fails(thymos(*[word.format(m=model, v=vectors) for word in words.split()]), 2, told)
+
+
+def test_a_mistyped_model_is_one_line(thymos: Run, vectors: Path) -> None:
+    ran = thymos("read", "minilmm", vectors, "hello", "--quiet")
+    fails(ran, 1, "there is no model 'minilmm' in a package; did you mean 'minilm'?")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_width_that_is_another(thymos: Run, vectors: Path, place: Path) -> None:
+    narrow = tiny_model(layers=2)
+    narrow.network.save_pretrained(place / "narrow")
+    narrow.tokenizer.save_pretrained(place / "narrow")
+    fails(thymos("read", place / "narrow", vectors, "hello"), 1, "has hidden size 32 and 2 layers; extract vectors")
+
+
+def test_an_empty_text(thymos: Run, vectors: Path, model: Path) -> None:
+    fails(thymos("read", model, vectors, ""), 1, "the text is empty")
 
 
 def test_nothing_to_read(thymos: Run, vectors: Path, model: Path, tmp_path: Path) -> None:

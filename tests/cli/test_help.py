@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cli_runner import Run
@@ -12,9 +13,19 @@ import thymos as package
 from thymos.cli.app import app
 from thymos.cli.flat import flat
 
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, those of groups too."""
+    found: dict[str, Any] = {}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        found |= {f"{name} {sub}": each for sub, each in getattr(command, "commands", {"": command}).items()}
+    return {name.strip(): command for name, command in found.items()}
+
+
+COMMANDS = sorted(commands())
 HEAVY = ("torch", "transformers", "numpy", "pandas", "scipy", "sklearn", "altair", "pyarrow")
 NAMED = "demo stories extract validate geometry read steer report export card compare doctor push pull".split()
+NAMED += ["organism world", "organism train", "organism score"]
 
 
 def test_the_commands_are_those_that_are_promised() -> None:
@@ -24,15 +35,15 @@ def test_the_commands_are_those_that_are_promised() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_explains_itself(thymos: Run, command: str, option: str) -> None:
-    ran = thymos(command, option)
+    ran = thymos(*command.split(), option)
     assert ran.code == 0 and not ran.err
     assert "Usage:" in ran.out and "--json" in ran.out
 
 
 def test_every_command_that_loads_a_model_takes_the_same_options() -> None:
     shared = "revision dtype device device-map quantization trust-remote-code blocks no-self-check threads".split()
-    for name in "stories extract validate read steer report doctor".split():
-        command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    for name in [*"stories extract validate read steer report doctor".split(), "organism score"]:
+        command = commands()[name]
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert {f"--{option}" for option in shared} <= known, name
 
@@ -40,7 +51,7 @@ def test_every_command_that_loads_a_model_takes_the_same_options() -> None:
 def test_the_help_of_the_whole_names_every_command_and_the_exit_codes(thymos: Run) -> None:
     ran = thymos("--help")
     assert ran.code == 0
-    assert all(command in ran.out for command in COMMANDS)
+    assert all(command.split()[0] in ran.out for command in COMMANDS)
     assert "130 interrupted" in ran.out
 
 
@@ -48,7 +59,11 @@ def test_the_version_is_the_packages(thymos: Run) -> None:
     assert thymos("--version").out == f"thymos {package.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["extract", "--help"], ["steer"], ["nonsense"]], ids=str)
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["extract", "--help"], ["organism", "--help"], ["steer"], ["nonsense"]],
+    ids=str,
+)
 def test_help_and_bad_usage_import_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom thymos.cli import main\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_runner import Run
 
+from thymos.cli.failures import Interrupted, resumable
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.options import Output
 from thymos.texts import Text, open_corpus, write_texts
@@ -44,7 +45,9 @@ def test_an_interrupted_extraction_says_how_to_go_on_and_ends_with_the_same_bits
     assert made == whole
 
 
-def test_interrupted_writing_says_how_to_go_on(thymos: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_that_was_interrupted_at_once_says_so(
+    thymos: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def writer(*_: object, **__: object) -> object:
         def answer(prompts: Sequence[object], seeds: Sequence[int]) -> list[str]:
             raise KeyboardInterrupt
@@ -55,7 +58,18 @@ def test_interrupted_writing_says_how_to_go_on(thymos: Run, tmp_path: Path, monk
     words = ["--endpoint", "http://x", "--endpoint-model", "m", "--topics", 1, "--concepts", "calm"]
     ran = thymos("stories", *words, "--out", tmp_path / "s.jsonl")
     assert ran.code == 130
-    assert ran.said.startswith("interrupted; ") and "run the same command again to go on" in ran.said
+    assert ran.said == "interrupted; nothing was written yet; run the same command again to start afresh"
+
+
+def test_what_is_kept_is_only_said_where_it_is(tmp_path: Path) -> None:
+    def told(kept: Path) -> str:
+        with pytest.raises(Interrupted) as seen, resumable("it is kept; go on", kept):
+            raise KeyboardInterrupt
+        return str(seen.value)
+
+    assert told(tmp_path / "s.jsonl") == "nothing was written yet; run the same command again to start afresh"
+    (tmp_path / "s.jsonl").write_text("{}\n", encoding="utf-8")
+    assert told(tmp_path / "s.jsonl") == "it is kept; go on"
 
 
 def test_ctrl_c_elsewhere_is_one_line(thymos: Run, vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:

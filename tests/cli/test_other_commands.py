@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cli_runner import Run
 
+from thymos.behaviour import DoseCurve
 from thymos.concepts import EMOTIONS
 from thymos.geometry import map_geometry
 from thymos.models import load
+from thymos.organism import Document
 from thymos.readings import calibrate, read
-from thymos.texts import open_corpus
+from thymos.texts import Text, open_corpus
 from thymos.vectors import EmotionVectors
-from thymos.workflows import DemoResult, run_folder, validate
+from thymos.workflows import Beside, DemoResult, DemoWatch, PlantedDemo, run_folder, steering_chart, validate
+from thymos.workflows.demo_texts import Exhibit
+from thymos.workflows.planted import Conduct
 
 
 def test_doctor_looks_at_the_machine(thymos: Run) -> None:
@@ -114,13 +119,57 @@ def test_demo(thymos: Run, vectors: Path, model: Path, neutral_file: Path, monke
         mapped = map_geometry(kept, EMOTIONS, permutations=20)
         return DemoResult(kept, found, mapped, (reading,), reference, out / "report.html", 1.0)
 
-    monkeypatch.setattr("thymos.cli.jobs.extraction.run_demo", small)
-    ran = thymos("demo", "--model", model, "--out", "somewhere", "--json")
+    monkeypatch.setattr("thymos.cli.jobs.demo.run_reader", small)
+    ran = thymos("demo", model, "--reader", "--out", "somewhere", "--json")
     assert ran.code == 0, ran.err
-    assert set(ran.json) == set("report vectors model concepts layer seconds marks readings".split())
+    assert set(ran.json) == set("report vectors model concepts layer seconds marks readings note".split())
     assert ran.json["report"] == str(Path("somewhere") / "report.html")
     assert ran.json["readings"][0]["text"] == "The train is late."
+    assert f"thymos read {model} somewhere/vectors 'I have one hour left and every test still fails.'" in ran.said
     assert any("pleasure" in mark["question"] for mark in ran.json["marks"])
+
+
+def test_the_demo_on_a_model_of_no_world_says_what_to_run_instead(thymos: Run, model: Path, tmp_path: Path) -> None:
+    ran = thymos("demo", model, "--out", tmp_path / "demo")
+    assert ran.code == 2
+    assert "no planted truth to hold it against" in ran.said and "--reader" in ran.said
+
+
+def test_the_two_demos_are_not_mixed(thymos: Run) -> None:
+    ran = thymos("demo", "bundled", "--reader")
+    assert ran.code == 2 and "leave one of them out" in ran.said
+
+
+def test_the_main_line_is_told_beside_its_truth(
+    thymos: Run, vectors: Path, model: Path, neutral_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = np.full((3, 3, 2), 0.4)
+    names = ("desperate", "calm", "random 0")
+    curve = DoseCurve("hack", (1,), names, ("vector", "vector", "random"), np.array([-0.2, 0, 0.2]), rates, rates[0, 0])
+    conduct = Conduct(curve, 1, 0.9, 0.1, 0.4)
+
+    def small(out: Path, name: str, *, seed: int, watch: DemoWatch) -> PlantedDemo:
+        assert name == "bundled" and seed == 3
+        host, kept = load(model), EmotionVectors.load(vectors)
+        reference = calibrate(host, kept, open_corpus(neutral_file), "neutral")
+        reading = read(host, kept, "The train is late.", reference=reference)
+        found, mapped = validate(host, kept, run_folder(vectors)), map_geometry(kept, EMOTIONS, permutations=20)
+        assert watch.story is not None and watch.stage is not None
+        watch.stage("writing stories")
+        watch.story(Text("A story that it wrote.", "calm", "a lost dog"))
+        beside = (Beside("Planted emotion?", "0.50 [0.40, 0.60]", "1.00", "0.006", "9 stories"),)
+        exhibit = Exhibit("A story that turns", "first calm, then sad", (), Document("story", "The train is late."))
+        done = (kept, found, mapped, (reading,), reference, out / "report.html", 1.0)
+        picture = steering_chart(conduct)
+        return PlantedDemo(*done, beside, conduct, (exhibit,), Text("A story.", "calm", "a dog"), (picture, picture))
+
+    monkeypatch.setattr("thymos.cli.jobs.demo.run_demo", small)
+    ran = thymos("demo", "--out", "somewhere", "--seed", 3)
+    assert ran.code == 0, ran.err
+    assert "Beside the planted truth" in ran.out and "0.50 [0.40, 0.60]" in ran.out and "model organism" in ran.out
+    assert "first calm, then sad" in ran.out and "A story that it wrote." in ran.err
+    ran = thymos("demo", "--out", "somewhere", "--seed", 3, "--json")
+    assert ran.json["beside"][0]["planted"] == "1.00" and "organism" in ran.json["note"]
 
 
 def test_push_and_pull(thymos: Run, vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

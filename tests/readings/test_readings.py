@@ -1,5 +1,6 @@
 """Readings are cosines, summed up and shown as what they are."""
 
+import io
 import json
 import math
 import re
@@ -19,7 +20,7 @@ from thymos.errors import (
     UsageError,
 )
 from thymos.models import Model, Sampling, Select, chat_tokens, generate, rows, tiny_model
-from thymos.readings import Reading, ReadSettings, read, read_corpus, read_stream, score_tokens
+from thymos.readings import Reading, ReadSettings, held_out_words, read, read_corpus, read_stream, score_tokens
 from thymos.readings.reader import token_strings
 from thymos.readings.score import probe_of
 from thymos.texts import Text, open_corpus
@@ -100,6 +101,20 @@ def test_summaries(reading: Reading) -> None:
         reading.at(2)
     with pytest.raises(UnknownConceptError, match="did you mean 'calm'"):
         reading.of("clam")
+
+
+def test_a_reading_says_how_often_it_is_right(tiny: Model, vectors: EmotionVectors) -> None:
+    assert read(tiny, vectors, TEXT).known == ""
+    figures = {"recall_top1": {"value": 0.5}, "recall_top1_nested": {"value": 0.341, "chance": 0.25}}
+    found = read(tiny, vectors.with_card(quality={"figures": figures}), TEXT)
+    assert found.known == (
+        f"the top concept is right in 34% of held-out texts ({len(vectors)} concepts, layer {vectors.layer}, 25% by "
+        "chance)"
+    )
+    assert found.known in repr(found) and found.known in found._repr_html_() and found.known in found.to_json()
+    assert found.known in found.to_html()
+    for odd in ({"figures": 3}, {"figures": {"recall_top1": "high"}}, {"figures": {"recall_top1": {"value": None}}}):
+        assert held_out_words(vectors.with_card(quality=odd)) == ""
 
 
 def test_roles_and_turns(chat_reading: Reading) -> None:
@@ -312,3 +327,17 @@ def test_the_demo_network_is_read_too(minilm: Model, vectors_of) -> None:
     assert isinstance(found.to_frame(), pd.DataFrame)
     residual = rows(minilm, found.tokens, (found.layer,))[0]
     np.testing.assert_allclose(found.at(), cosines(residual, vectors_of(minilm).directions(found.layer)), atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["", " \n", [{"role": "user", "content": ""}]])
+def test_an_empty_text_is_refused(tiny: Model, vectors: EmotionVectors, source: str | list[dict[str, str]]) -> None:
+    with pytest.raises(CorpusError, match="the text is empty: it has no tokens to read"):
+        read(tiny, vectors, source)
+
+
+def test_tokens_without_text_can_be_shown(tiny: Model, vectors: EmotionVectors) -> None:
+    reading = read(tiny, vectors, tiny.tokens(""))
+    assert repr(reading).endswith("no text>")
+    console = Console(record=True, file=io.StringIO())
+    console.print(reading)
+    assert vectors.concepts[0] in reading.heatmap() and "Top concepts" in console.export_text()

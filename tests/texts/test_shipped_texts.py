@@ -1,17 +1,21 @@
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from thymos.concepts import EMOTIONS
 from thymos.texts import (
+    Text,
     audit,
     battery,
     battery_texts,
     emotional_words,
     implicit_messages,
     leaks,
+    named_if_shipped,
     neutral_dialogues,
     numeric_templates,
+    open_corpus,
     parse_dialogue,
     topics,
     twins,
@@ -96,3 +100,15 @@ def test_shipped_texts_are_loaded_once() -> None:
     assert {text.source for text in (*battery_texts(), *twins(), *implicit_messages(), *neutral_dialogues())} <= {
         "thymos", None
     }  # fmt: skip
+
+
+def test_shipped_texts_in_a_list_keep_their_name() -> None:
+    def name(texts: Sequence[Text]) -> str:
+        return named_if_shipped(open_corpus(texts)).name
+
+    assert name(battery_texts()) == "the shipped battery"
+    assert name(battery_texts()[:72]) == "the shipped battery, 72 of its 288 texts"
+    assert name(neutral_dialogues()) == "the shipped neutral dialogues"
+    assert name(twins()) == "the neutral twins of the shipped battery"
+    relabelled = [Text(text.text, "calm", text.topic) for text in battery_texts()]
+    assert name(relabelled) == name([Text("Mine."), *battery_texts()]) == "texts in memory"

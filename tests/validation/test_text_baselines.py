@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 from planted import planted
+from scipy import stats
 
 from thymos.errors import CorpusError, UsageError
 from thymos.validation import (
     Items,
     LexicalSettings,
     RecallSettings,
+    baselines,
     better_of,
     held_out_recall,
     length_baseline,
@@ -35,6 +37,33 @@ def test_lexical_baselines_find_words_and_nothing_without_them(baseline) -> None
     assert baseline(stories(items, 0.6), items, settings=FAST).top1.estimate > 0.9
     nothing = baseline(stories(items, 0.0), items, settings=FAST)
     assert nothing.top1.estimate < 0.25 and nothing.p > 0.05
+
+
+def test_the_centroid_fitted_to_many_label_sets_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, items = planted(concepts=5, topics=9, per=2)
+    texts = stories(items, 0.2)
+    fast = lexical_centroid(texts, items, settings=FAST)
+    monkeypatch.setattr(baselines, "MOST_REFITTED", 0)
+    slow = lexical_centroid(texts, items, settings=FAST)
+    np.testing.assert_array_equal(fast.ranks, slow.ranks)
+    assert (fast.p_by, slow.p_by) == ("refitted", "not refitted") and fast.auroc == slow.auroc
+
+
+def test_p_of_the_baselines_is_uniform_without_clues() -> None:
+    p = []
+    for seed in range(60):
+        _, items = planted(concepts=4, topics=6, per=3, seed=seed)
+        rng = np.random.default_rng(seed)
+        how = RecallSettings(folds=6, resamples=10, permutations=99, seed=seed)
+        lengths = rng.integers(90, 170, size=len(items))
+        found = (
+            lexical_centroid(stories(items, 0.0, seed), items, settings=how),
+            length_baseline(lengths, items, settings=how),
+        )
+        assert {each.p_by for each in found} == {"refitted"}
+        p.append([each.p_auroc - rng.uniform(0, 0.01) for each in found])
+    for column in np.transpose(p):
+        assert stats.kstest(column, "uniform").pvalue > 0.01
 
 
 def test_logistic_regression_also_learns_with_many_concepts() -> None:

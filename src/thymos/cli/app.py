@@ -14,6 +14,7 @@ from thymos.cli.extraction import demo, extract
 from thymos.cli.failures import INTERRUPTED, failures_told, tell
 from thymos.cli.flat import flat
 from thymos.cli.machine import doctor
+from thymos.cli.organism import score, train, world
 from thymos.cli.reading import read
 from thymos.cli.sharing import card, export, pull, push
 from thymos.cli.steering import steer
@@ -49,6 +50,15 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _GROUPS.items():
     for _command in _commands:
         app.command(_command.__name__, rich_help_panel=_panel)(flat(_command))
+
+_organism = typer.Typer(
+    name="organism",
+    help="Make and score the bundled model: a model organism with planted emotions, for calibration and teaching.",
+    no_args_is_help=True,
+)
+for _command in (world, train, score):
+    _organism.command(_command.__name__)(flat(_command))
+app.add_typer(_organism, rich_help_panel="The bundled model")
 
 
 def _version(wanted: bool) -> bool:

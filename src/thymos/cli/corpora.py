@@ -24,7 +24,9 @@ class Writing:
         Path | None, typer.Option(help="A .jsonl file; an interrupted one is gone on with by the same command.")
     ] = None
     concepts: Concepts = None
-    topics: Annotated[int, typer.Option(min=1, help="Number of the shipped topics used.")] = 100
+    topics: Annotated[
+        int | None, typer.Option(min=1, help="Number of topics used, shipped or the model's own; default: all.")
+    ] = None
     per_cell: Annotated[int, typer.Option(min=1, help="Stories per concept and topic, or dialogues per topic.")] = 1
     per_request: Annotated[int | None, typer.Option(min=1, help="Texts asked for at once; default: a cell.")] = None
     neutral: Annotated[bool, typer.Option("--neutral", help="Write neutral dialogues instead of stories.")] = False

@@ -72,7 +72,7 @@ def geometry(mapping: Mapping, output: Output) -> None:
 
 
 def compare(comparison: Comparison, output: Output) -> None:
-    """Set two vector sets side by side; of two models, extract from both first."""
+    """Set two vector sets side by side, of one model or of two."""
     job("evidence").compare(comparison, output)
 
 

@@ -28,12 +28,18 @@ class Corpora:
     ] = None
     neutral: Annotated[
         str | None,
-        typer.Option(help="Neutral texts (.jsonl, .parquet); default: shipped dialogues.", rich_help_panel=_TEXTS),
+        typer.Option(
+            help="Neutral texts (.jsonl, .parquet); default: what the model brings, or the shipped dialogues.",
+            rich_help_panel=_TEXTS,
+        ),
     ] = None
     concepts: Concepts = None
     topics: Annotated[
-        int, typer.Option(min=1, help="Topics, when the model writes its own stories.", rich_help_panel=_TEXTS)
-    ] = 100
+        int | None,
+        typer.Option(
+            min=1, help="Topics, when the model writes its own stories; default: all.", rich_help_panel=_TEXTS
+        ),
+    ] = None
     per_cell: Annotated[
         int, typer.Option(min=1, help="Stories per concept and topic, when it writes.", rich_help_panel=_TEXTS)
     ] = 1
@@ -57,8 +63,9 @@ class Method:
         typer.Option(help="The chosen layer; default: the best one on held-out topics.", rich_help_panel=_METHOD),
     ] = None
     start_token: Annotated[
-        int, typer.Option(min=1, help="First token of a story that is used, from 1.", rich_help_panel=_METHOD)
-    ] = 50
+        int | None,
+        typer.Option(min=1, help="First token of a story that is used, from 1; default: 50.", rich_help_panel=_METHOD),
+    ] = None
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Cut longer texts to so many tokens.", rich_help_panel=_METHOD)
     ] = None
@@ -98,7 +105,7 @@ class Run:
 
     out: Annotated[Path, typer.Option(help="Folder of the vector set; OUT.run beside it keeps the run.")]
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh, whatever is at --out.")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start afresh, and replace what is at --out.")] = False
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Start without asking.")] = False
     estimate: Annotated[bool, typer.Option("--estimate", help="Print the estimate and stop.")] = False
 
@@ -107,8 +114,18 @@ class Run:
 class Demo:
     """What the demo runs on."""
 
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="'bundled' (the default), a folder of another training of it, or 'minilm'.",
+            show_default=False,
+        ),
+    ] = None
+    reader: Annotated[
+        bool, typer.Option("--reader", help="Read with a small real encoder instead: the same as 'demo minilm'.")
+    ] = False
     out: Annotated[Path, typer.Option(help="Folder for the vector set and report.html.")] = Path("demo")
-    model: Annotated[str, typer.Option(help="Model to run on.")] = "minilm"
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's own.")] = None
 
@@ -119,5 +136,5 @@ def extract(corpora: Corpora, method: Method, run: Run, options: ModelOptions, o
 
 
 def demo(demo: Demo, output: Output) -> None:
-    """Extract, validate, map and read on a small real model; writes a report."""
-    job("extraction").demo(demo, output)
+    """The paper's main line on the bundled model, beside what was planted in it; writes a report."""
+    job("demo").demo(demo, output)

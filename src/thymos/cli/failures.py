@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -22,11 +23,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def resumable(how: str) -> Iterator[None]:
-    """Say how to go on when the block is interrupted, e.g. "run the same command with --resume"."""
+def resumable(how: str, kept: Path | None = None) -> Iterator[None]:
+    """Say how to go on when the block is interrupted.
+
+    Args:
+        how: For example "run the same command with --resume".
+        kept: What there is to go on with; where it does not exist yet, only the interruption is told.
+    """
     try:
         yield
     except KeyboardInterrupt as err:
+        if kept is not None and not (kept.exists() and kept.stat().st_size):
+            raise Interrupted("nothing was written yet; run the same command again to start afresh") from err
         raise Interrupted(how) from err
 
 

@@ -13,7 +13,9 @@ _PANEL = "Model"
 ModelArgument = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Repository id, local folder, or a packaged name ('minilm').", show_default=False
+        metavar="MODEL",
+        help="Repository id, local folder, or a packaged name ('bundled', 'minilm').",
+        show_default=False,
     ),
 ]
 Vectors = Annotated[

@@ -49,7 +49,11 @@ class Calibration:
 
     reference: Annotated[Path | None, typer.Option(help="Give z-scores against this reference set.")] = None
     calibrate_on: Annotated[
-        str | None, typer.Option(help="Make a reference set of this corpus; 'neutral': the shipped dialogues.")
+        str | None,
+        typer.Option(
+            help="Make a reference set of this corpus; 'neutral': the shipped dialogues; 'twins': the battery's "
+            "situations without the feeling, nearer to stories."
+        ),
     ] = None
     save_reference: Annotated[Path | None, typer.Option(help="Keep it in this .safetensors file.")] = None
 

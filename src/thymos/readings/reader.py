@@ -1,17 +1,19 @@
 """Reading text, chats, files and running generations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from thymos.models import Host, Message, Sampling, TokenEvent, Tokens, chat_tokens, stream
+from thymos.errors import CorpusError
+from thymos.models import CONTENT, Host, Message, Sampling, TokenEvent, Tokens, chat_tokens, stream
 from thymos.readings.reading import Reading
 from thymos.readings.reference import Reference
 from thymos.readings.score import ReadSettings, probe_of, score_tokens
 from thymos.texts import Corpus, Text
 from thymos.vectors import EmotionVectors
+from thymos.vectors.arguments import check_model_and_set, check_source
 
-__all__ = ["read", "read_corpus", "read_stream"]
+__all__ = ["held_out_words", "read", "read_corpus", "read_stream"]
 
 _AT_ONCE = 256
 
@@ -41,10 +43,17 @@ def read(
     Raises:
         FingerprintMismatchError: The vectors belong to another model.
         CorpusError: The text is empty.
+        UsageError: An argument of another kind, or the model and the vectors exchanged.
     """
+    check_model_and_set("thymos.read", host, vectors)
+    check_source("thymos.read", source)
     vectors.check_model(host, allow_mismatch=allow_mismatch)
     how = settings or ReadSettings()
     tokens = _tokens(host, source)
+    # Tokens are taken as they are: a prompt may well be all template.
+    blank = isinstance(source, str) and not source.strip()
+    if blank or (not isinstance(source, Tokens) and not CONTENT.mask(tokens).any()):
+        raise CorpusError("the text is empty: it has no tokens to read; give at least a word")
     scores = next(score_tokens(host, probe_of(vectors, how), [tokens]))[1]
     reading = _reading(host, vectors, how, tokens, scores)
     return reading.calibrated(reference) if reference is not None else reading
@@ -110,7 +119,24 @@ def _reading(host: Host, vectors: EmotionVectors, how: ReadSettings, tokens: Tok
         centred=how.centred,
         denoised=how.denoised,
         fingerprint=vectors.card.model.fingerprint,
+        known=held_out_words(vectors),
     )
+
+
+def held_out_words(vectors: EmotionVectors) -> str:
+    """How far a top concept can be trusted, from the card: recall on unseen topics, the layer chosen on others."""
+    figures = vectors.card.quality.get("figures")
+    for name in ("recall_top1_nested", "recall_top1"):
+        figure = figures.get(name) if isinstance(figures, Mapping) else None
+        right = figure.get("value") if isinstance(figure, Mapping) else None
+        if isinstance(figure, Mapping) and isinstance(right, float):
+            chance = figure.get("chance")
+            by_chance = f", {chance:.0%} by chance" if isinstance(chance, float) else ""
+            return (
+                f"the top concept is right in {right:.0%} of held-out texts ({len(vectors)} concepts, layer "
+                f"{vectors.layer}{by_chance})"
+            )
+    return ""
 
 
 def token_strings(host: Host, tokens: Tokens) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from thymos.errors import FingerprintMismatchError, LayerError, UnknownConceptError, UsageError
 from thymos.figures import Caption, TokenNotes, score_timeline, token_heatmap_html, token_heatmap_text
@@ -41,13 +43,16 @@ class Reading:
     denoised: bool = True
     fingerprint: str = ""
     """Weight fingerprint of the model the vectors were made from."""
+    known: str = ""
+    """How often the top concept is right in held-out texts, in words; empty where the card does not say."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __repr__(self) -> str:
-        top = ", ".join(f"{name} {score:+.3f}" for name, score in self.top(3))
-        return f"<Reading of {len(self)} tokens, {len(self.concepts)} concepts, layer {self.layer}: {top}>"
+        top = ", ".join(f"{name} {score:+.3f}" for name, score in self._highest(3)) or "no text"
+        told = f"; {self.known}" if self.known else ""
+        return f"<Reading of {len(self)} tokens, {len(self.concepts)} concepts, layer {self.layer}: {top}{told}>"
 
     def at(self, layer: int | None = None) -> Float[np.ndarray, "seq concepts"]:
         """Scores of one layer (default: the reading's).
@@ -188,6 +193,7 @@ class Reading:
                 "tokens": list(self.token_strings),
                 "special": self.tokens.special.tolist(),
                 "roles": self._roles(),
+                "known": self.known,
                 "scores": np.round(self.scores.astype(np.float64), 6).tolist(),
                 "top": [{"concept": name, "score": score} for name, score in self.top(5)],
             },
@@ -199,7 +205,7 @@ class Reading:
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>thymos reading</title>'
             '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>'
-            f"<body>{self.heatmap(concept)}</body></html>"
+            f"<body>{self.heatmap(concept)}{self._told()}</body></html>"
         )
         if path is not None:
             write_text(Path(path), page)
@@ -207,7 +213,7 @@ class Reading:
 
     def heatmap(self, concept: str | None = None, layer: int | None = None) -> str:
         """HTML fragment: the text, coloured by one concept (default: the top one)."""
-        name = concept or self.top(1, layer=layer)[0][0]
+        name = concept or self._leading(layer)
         return token_heatmap_html(
             list(self.token_strings),
             self.of(name, layer).astype(np.float64),
@@ -238,10 +244,13 @@ class Reading:
         return score_timeline(frame, caption=caption, roles=bands, unit=self.unit)
 
     def _repr_html_(self) -> str:
-        return self.heatmap()
+        return self.heatmap() + self._told()
+
+    def _told(self) -> str:
+        return f"<p>{escape(self.known)}</p>" if self.known else ""
 
     def __rich__(self) -> RenderableType:
-        name = self.top(1)[0][0]
+        name = self._leading(None)
         picture = token_heatmap_text(
             list(self.token_strings),
             self.of(name).astype(np.float64),
@@ -252,12 +261,19 @@ class Reading:
         )
         table = Table("concept", f"mean {self.unit}", "highest at", title="Top concepts", title_justify="left")
         content = ~self.tokens.special
-        for concept, value in self.top(5):
+        for concept, value in self._highest(5):
             peak = int(np.argmax(np.where(content, self.of(concept), -np.inf)))
             table.add_row(
                 concept, f"{value:+.4f}", f"{self.token_strings[peak].strip() or self.token_strings[peak]!r} ({peak})"
             )
-        return Group(picture, table)
+        return Group(picture, table, *([Text(self.known, style="dim")] if self.known else []))
+
+    def _highest(self, count: int) -> list[tuple[str, float]]:
+        """As `top`, and nothing where only the template was read: what is shown must never fail."""
+        return self.top(count) if CONTENT.mask(self.tokens).any() else []
+
+    def _leading(self, layer: int | None) -> str:
+        return self.top(1, layer=layer)[0][0] if self._highest(1) else self.concepts[0]
 
     def _title(self, layer: int | None) -> str:
         against = f", z against {self.reference}" if self.reference else ""

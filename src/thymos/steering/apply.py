@@ -1,7 +1,7 @@
 """Steering with concept vectors: strength in residual-norm units, one layer unless others are named."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from thymos.errors import FingerprintMismatchError, UsageError
 from thymos.models import EVERYWHERE, Add, Cap, Host, Intervention, ProjectOut, Select, intervene
 from thymos.vectors import ConceptVector, EmotionVectors
+from thymos.vectors.arguments import check_steering
 
 __all__ = ["Dose", "ablation", "capping", "ceiling", "dose_of", "interventions", "steer"]
 
@@ -58,7 +59,6 @@ def dose_of(vector: ConceptVector, *, strength: float | int = 1.0, layers: Seque
     return Dose({layer: abs(strength) * float(np.linalg.norm(value)) for layer, value in chosen.values.items()})
 
 
-@contextmanager
 def steer(
     host: Host,
     *vectors: ConceptVector,
@@ -66,7 +66,7 @@ def steer(
     layers: Sequence[int] | None = None,
     select: Select = EVERYWHERE,
     allow_mismatch: bool = False,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Steer everything the model does inside the context; the model is always restored.
 
     Args:
@@ -79,8 +79,9 @@ def steer(
 
     Raises:
         FingerprintMismatchError: The vectors belong to another model.
-        UsageError: The model is an encoder.
+        UsageError: The model is an encoder, or an argument is of another kind.
     """
+    check_steering("thymos.steer", host, vectors)
     for vector in vectors:
         if vector.fingerprint != host.fingerprint and not allow_mismatch:
             raise FingerprintMismatchError(
@@ -88,8 +89,7 @@ def steer(
                 f"{host.fingerprint}; extract vectors from this model, or pass allow_mismatch=True"
             )
     edits = [e for vector in vectors for e in interventions(vector, strength=strength, layers=layers, select=select)]
-    with intervene(host, *edits):
-        yield
+    return intervene(host, *edits)
 
 
 def ablation(

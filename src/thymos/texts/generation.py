@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -36,6 +36,8 @@ class StoryPlan:
         retries: Further requests, with another seed, for stories that were rejected or missing.
         min_words: Shorter texts are rejected: few of their tokens would count (the first 49 are left out).
         bare: Ask for the text of a story alone, without its number, and keep whole answers only; one story a request.
+        requests: A model's own requests for one story each, which take turns, with {topic} and {emotion} to be filled
+            in; they need `bare`. Empty: the requests of thymos.
     """
 
     per_cell: int = 12
@@ -46,6 +48,7 @@ class StoryPlan:
     retries: int = 2
     min_words: int = 50
     bare: bool = False
+    requests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.per_cell, self.batch, self.per_request or 1) < 1 or self.retries < 0 or self.min_words < 0:
@@ -57,6 +60,12 @@ class StoryPlan:
 
         if self.bare and self.parts[0] > 1:
             raise UsageError(f"bare stories are asked for one at a time, not {self.parts[0]}; set per_request=1")
+        if self.requests and not self.bare:
+            raise UsageError("requests of a model's own ask for one bare story each; set bare=True and per_request=1")
+
+    def asking(self, requests: tuple[str, ...]) -> "StoryPlan":
+        """The same plan with a model's own requests, each for one bare story."""
+        return replace(self, per_request=1, bare=True, requests=requests)
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -182,7 +191,7 @@ class Run:
         self.name = str(getattr(writer, "name", None) or "writer")
         self.texts, self.rejected = AppendOnly(out), AppendOnly(out.with_name(f"{out.stem}.rejected.jsonl"))
         self.begun = time.monotonic()
-        _check_plan(out, {"schema": 1, **identity, "writer": self.name, "plan": asdict(plan)})
+        _check_plan(out, {"schema": 1, **identity, "writer": self.name, "plan": _stored(plan)})
         self.ledger = _Ledger()
         self.ledger.take(self.texts.rows(), self.rejected.rows())
         self.done: set[int] = set()
@@ -276,6 +285,11 @@ class Run:
             rate=rate,
             eta_seconds=(cells - done) / rate if rate > 0 else None,
         )
+
+
+def _stored(plan: StoryPlan) -> dict[str, Any]:
+    """The plan as its file holds it; without requests as runs wrote it before there were any."""
+    return {key: value for key, value in asdict(plan).items() if key != "requests" or value}
 
 
 def _of(request: Request) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from thymos.texts.append import make_folder
 from thymos.texts.rows import SUFFIXES, JsonlRows, MemoryRows, ParquetRows, Row, RowSource, as_text, is_dataset
 from thymos.texts.text import COLUMNS, Text
 
-__all__ = ["Corpus", "CorpusSummary", "open_corpus", "write_texts"]
+__all__ = ["IN_MEMORY", "Corpus", "CorpusSummary", "open_corpus", "write_texts"]
 
+IN_MEMORY = "texts in memory"
+"""Name of a corpus that came as a list."""
 _WRITTEN_AT_ONCE = 256
 
 
@@ -172,7 +174,7 @@ def open_corpus(source: str | Path | Corpus | Iterable[Any] | Callable[[], Itera
             f"a corpus is read more than once, and this {type(source).__name__} can be read only once; give a list, a "
             "file, or a function that starts it afresh"
         )
-    return Corpus("texts in memory", MemoryRows(source))
+    return Corpus(IN_MEMORY, MemoryRows(source))
 
 
 def write_texts(path: str | Path, texts: Iterable[Text | str | dict[str, Any]]) -> int:

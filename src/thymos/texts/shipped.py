@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 
 from thymos import bundled
 from thymos.errors import CorpusError
-from thymos.texts.io import open_corpus
+from thymos.texts.io import IN_MEMORY, Corpus, open_corpus
 from thymos.texts.text import Text
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "battery",
     "battery_texts",
     "implicit_messages",
+    "named_if_shipped",
     "neutral_dialogues",
     "numeric_templates",
     "topics",
@@ -114,6 +115,22 @@ def battery() -> tuple[Vignette, ...]:
 def battery_texts() -> tuple[Text, ...]:
     """The vignettes of the battery as texts, in the order of `battery`."""
     return tuple(text for text in _battery_rows() if text.extra["kind"] == "vignette")
+
+
+def named_if_shipped(corpus: Corpus) -> Corpus:
+    """A corpus held in memory under the name of the shipped set that all its texts come from; any other as it is."""
+    if corpus.name != IN_MEMORY:
+        return corpus
+    for name, texts in (
+        ("the shipped battery", battery_texts()),
+        ("the neutral twins of the shipped battery", twins()),
+        ("the shipped neutral dialogues", neutral_dialogues()),
+    ):
+        known = {(text.text, text.emotion) for text in texts}
+        if all((text.text, text.emotion) in known for text in corpus):
+            part = "" if corpus.count == len(texts) else f", {corpus.count} of its {len(texts)} texts"
+            return replace(corpus, name=f"{name}{part}")
+    return corpus
 
 
 def twins() -> tuple[Text, ...]:

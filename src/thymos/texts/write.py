@@ -8,6 +8,7 @@ from thymos.concepts import EMOTIONS, Vocabulary
 from thymos.errors import UsageError
 from thymos.models import Host, Message
 from thymos.texts.generation import Request, Run, StoryPlan, WriteProgress
+from thymos.texts.own_wording import asked_for_emotion, own_wording, topics_for
 from thymos.texts.prompts import (
     Parsed,
     neutral_prompt,
@@ -21,13 +22,13 @@ from thymos.texts.text import Reason, Rejection, Text
 from thymos.texts.wording import emotional_words, leaks
 from thymos.texts.writers import ModelWriter, Writer
 
-__all__ = ["write_neutral", "write_stories"]
+__all__ = ["plan_for", "write_neutral", "write_stories"]
 
 
 def write_stories(
     writer: Host | Writer,
     vocabulary: Vocabulary,
-    topics: Sequence[str],
+    topics: Sequence[str] | None,
     plan: StoryPlan,
     out: str | Path,
     on_progress: Callable[[WriteProgress], None] | None = None,
@@ -38,10 +39,12 @@ def write_stories(
     refuse, break the format, are too short, repeat themselves or use a form of the concept's word are rejected, logged
     with the reason in `<out>.rejected.jsonl`, and asked for again with another seed.
 
+    A model that brings wording of its own (`own_wording`) is asked in that wording, for one bare story a request.
+
     Args:
         writer: A loaded decoder, or any `Writer`.
         vocabulary: The concepts; their own prompts replace the description in the request.
-        topics: Situations.
+        topics: Situations; None: those that the model brings, or the shipped ones.
         plan: Fixed beforehand; call again with the same plan to go on after an interruption.
         out: A `.jsonl` file that grows batch by batch.
         on_progress: Called after every batch.
@@ -54,6 +57,10 @@ def write_stories(
         CorpusError: Nothing usable was written.
         StorageError: Disk full or no permission; what was written is kept.
     """
+    if topics is None:
+        topics = topics_for(writer if isinstance(writer, Host) else None)
+    if isinstance(writer, Host):
+        plan = plan_for(writer, plan)
     _check_topics(topics)
     cells = [(concept.word, topic) for topic in topics for concept in vocabulary]
     requests = [
@@ -66,7 +73,7 @@ def write_stories(
         "concepts": {concept.word: list(concept.prompts) for concept in vocabulary},
         "topics": list(topics),
     }
-    task = _Stories(vocabulary, plan.min_words, plan.bare)
+    task = _Stories(vocabulary, plan)
     return Run(task, requests, _writer(writer, plan), plan, Path(out), identity).go(on_progress)
 
 
@@ -108,6 +115,12 @@ def write_neutral(
     return Run(task, requests, _writer(writer, plan), plan, Path(out), identity).go(on_progress)
 
 
+def plan_for(model: Host, plan: StoryPlan) -> StoryPlan:
+    """The plan as it suits a model: in the wording that the model brings, unless the plan has requests already."""
+    own = own_wording(model)
+    return plan if plan.requests or own is None or not own.story_requests else plan.asking(own.story_requests)
+
+
 def _writer(writer: Host | Writer, plan: StoryPlan) -> Writer:
     if not isinstance(writer, Host):
         return writer
@@ -127,15 +140,17 @@ def _check_topics(topics: Sequence[str]) -> None:
 @dataclass(frozen=True)
 class _Stories:
     vocabulary: Vocabulary
-    min_words: int
-    bare: bool
+    plan: StoryPlan
 
     def messages(self, request: Request, texts: int) -> list[Message]:
         concept = self.vocabulary[request.emotion or ""]
-        return story_prompt(concept, request.topic, texts, request.variant, bare=self.bare)
+        # Prompts of a concept's own were written by the user, for this run.
+        if self.plan.requests and not concept.prompts:
+            return asked_for_emotion(self.plan.requests, concept.word, request.topic, request.variant)
+        return story_prompt(concept, request.topic, texts, request.variant, bare=self.plan.bare)
 
     def judge(self, request: Request, reply: str, texts: int) -> tuple[list[Text], list[Rejection]]:
-        parsed = parse_bare(reply) if self.bare else parse_blocks(reply, texts, "story")
+        parsed = parse_bare(reply) if self.plan.bare else parse_blocks(reply, texts, "story")
         blocks, rejected = _blocks(request, reply, parsed)
         kept = []
         for block in blocks:
@@ -144,7 +159,7 @@ class _Stories:
             if found:
                 named = dict.fromkeys(f"{leak.form!r} ({leak.kind})" for leak in found)
                 rejected.append(Rejection(text, "leak", ", ".join(named)))
-            elif (words := len(block.split())) < self.min_words:
+            elif (words := len(block.split())) < self.plan.min_words:
                 rejected.append(Rejection(text, "short", f"{words} words"))
             else:
                 kept.append(text)

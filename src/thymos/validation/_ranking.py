@@ -1,4 +1,4 @@
-"""From scores of items x concepts to hits, areas under the ROC curve and permutation p-values."""
+"""From scores of items x concepts to hits and areas under the ROC curve."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,6 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from thymos.validation.items import Items
-
-_DRAWS_AT_ONCE = 2**21
-"""Permuted labels held in memory at once."""
 
 
 class Ranks(NamedTuple):
@@ -76,44 +73,3 @@ def stratified_auroc(
     by_concept = np.where(defined, np.where(is_own, wins, 0.0).sum(axis=0) / safe, np.nan)
     slopes = np.where(defined, (wins - np.nan_to_num(by_concept) * rivals) / safe, 0.0)
     return Auroc(by_concept, slopes.sum(axis=1) * count / max(1, int(defined.sum())))
-
-
-def fold_p_values(
-    scores: Float[np.ndarray, "items concepts"],
-    labels: Int[np.ndarray, " items"],
-    topics: Int[np.ndarray, " items"],
-    permutations: int,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """p-values of top-1 recall and of macro AUROC in one fold, the labels permuted within topics.
-
-    The scores stay fixed: they come from other topics, so given those the labels of a topic are exchangeable.
-    """
-    best = scores == scores.max(axis=1, keepdims=True)
-    hit = best / best.sum(axis=1, keepdims=True)
-    counts = np.bincount(labels, minlength=scores.shape[1])
-    pairs = counts * (len(labels) - counts)
-    ranked = stats.rankdata(scores, axis=0) / np.where(pairs > 0, pairs, np.inf)
-    rows = np.arange(len(labels))
-    observed = (hit[rows, labels].sum(), ranked[rows, labels].sum())
-    as_large = np.zeros(2, dtype=np.int64)
-    batch = max(1, _DRAWS_AT_ONCE // len(labels))
-    for start in range(0, permutations, batch):
-        drawn = permute_within(labels, topics, min(batch, permutations - start), rng)
-        for place, (table, value) in enumerate(zip((hit, ranked), observed, strict=True)):
-            null = table[rows, drawn].sum(axis=1)
-            as_large[place] += int(np.sum(null >= value - 1e-9 * max(1.0, abs(float(value)))))
-    found = (1.0 + as_large) / (1.0 + permutations)
-    return float(found[0]), float(found[1])
-
-
-def permute_within(
-    labels: Int[np.ndarray, " items"], groups: Int[np.ndarray, " items"], times: int, rng: np.random.Generator
-) -> Int[np.ndarray, "times items"]:
-    """Labels permuted at random inside each group, several times."""
-    home = np.argsort(groups, kind="stable")
-    # Sorting by group plus a fraction shuffles inside groups and keeps the groups apart.
-    away = np.argsort(groups + rng.random((times, len(labels))), axis=1)
-    drawn = np.empty((times, len(labels)), dtype=labels.dtype)
-    drawn[:, home] = labels[away]
-    return drawn

@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 
 from thymos.errors import CorpusError, UsageError
 from thymos.validation._ranking import expected_hits, own_ranks
+from thymos.validation._refits import MOST_REFITTED, first_scores, refit_centroids, refit_lengths
 from thymos.validation.items import Items
 from thymos.validation.recall import Recall, RecallSettings, recall_of_scores
 from thymos.validation.splits import Fold, topic_folds
@@ -50,6 +51,8 @@ def lexical_logistic(
 ) -> Recall:
     """Recall of one-against-rest logistic regression on tf-idf of words and word pairs.
 
+    Fitting takes too long to be repeated for every permutation: its p permutes the labels under the scores as they are.
+
     Args:
         texts: The texts the rows were made from, same order.
         items: Concept and topic of each text.
@@ -76,15 +79,23 @@ def lexical_centroid(
     lexical: LexicalSettings | None = None,
     settings: RecallSettings | None = None,
 ) -> Recall:
-    """Recall of the nearest mean tf-idf vector, by cosine. Arguments and errors: see `lexical_logistic`."""
+    """Recall of the nearest mean tf-idf vector, by cosine. Arguments and errors: see `lexical_logistic`.
+
+    With 1,000 texts or fewer the permutation test fits it anew; with more the scores stay as they are.
+    """
     how = settings or RecallSettings()
+    features = _features(texts, items, lexical or LexicalSettings(), how)
+    name = "tf-idf, nearest centroid"
+    if len(items) <= MOST_REFITTED:
+        refit = refit_centroids(features, items)
+        return recall_of_scores(first_scores(refit, items), items, settings=how, name=name, refit=refit)
     scores = np.empty((len(items), len(items.concepts)))
-    for fold, train, test in _features(texts, items, lexical or LexicalSettings(), how):
+    for fold, train, test in features:
         places = (items.labels[fold.train], np.arange(len(fold.train)))
         shape = (len(items.concepts), len(fold.train))
         sums = sparse.csr_matrix((np.ones(len(fold.train)), places), shape=shape) @ train
         scores[fold.test] = (test @ normalize(sums).T).toarray()
-    return recall_of_scores(scores, items, settings=how, name="tf-idf, nearest centroid")
+    return recall_of_scores(scores, items, settings=how, name=name)
 
 
 def length_baseline(
@@ -106,19 +117,8 @@ def length_baseline(
     if not np.all(lengths > 0):
         raise UsageError(f"the smallest length is {lengths.min()}; texts without tokens cannot be items")
     how = settings or RecallSettings()
-    logs = np.log(lengths.astype(np.float64))
-    scores = np.empty((len(items), len(items.concepts)))
-    for fold in topic_folds(items, folds=how.folds, seed=how.seed):
-        own = items.labels[fold.train]
-        counts = np.bincount(own, minlength=len(items.concepts))
-        means = np.bincount(own, weights=logs[fold.train]) / counts
-        squares = (logs[fold.train] - means[own]) ** 2
-        pooled = float(squares.mean())
-        # Spreads of few texts are shrunk towards the common one (weight of ten texts), which also keeps them above 0.
-        spread = (np.bincount(own, weights=squares) + 10.0 * pooled) / (counts + 10.0) + 1e-12
-        gaps = logs[fold.test][:, None] - means
-        scores[fold.test] = -0.5 * (gaps**2 / spread + np.log(spread))
-    return recall_of_scores(scores, items, settings=how, name="length")
+    refit = refit_lengths(np.log(lengths.astype(np.float64)), items, topic_folds(items, folds=how.folds, seed=how.seed))
+    return recall_of_scores(first_scores(refit, items), items, settings=how, name="length", refit=refit)
 
 
 def better_of(first: Recall, *others: Recall) -> Recall:

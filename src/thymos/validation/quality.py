@@ -26,6 +26,7 @@ class Figure:
         level: Confidence level.
         chance: What guessing would give, where that is defined.
         p: Permutation p-value, where there is one.
+        p_by: Whether the reader was fitted anew for every permutation; see `Recall`.
     """
 
     value: float
@@ -35,12 +36,21 @@ class Figure:
     level: float = 0.95
     chance: float | None = None
     p: float | None = None
+    p_by: str | None = None
 
     @classmethod
-    def of(cls, interval: Interval, *, chance: float | None = None, p: float | None = None) -> "Figure":
+    def of(
+        cls, interval: Interval, *, chance: float | None = None, p: float | None = None, p_by: str | None = None
+    ) -> "Figure":
         """From an interval; a p-value that was not computed (NaN) is left out."""
         known = None if p is None or math.isnan(p) else p
-        return cls(interval.estimate, interval.low, interval.high, interval.n, interval.level, chance, known)
+        by = p_by if known is not None else None
+        return cls(interval.estimate, interval.low, interval.high, interval.n, interval.level, chance, known, by)
+
+    @classmethod
+    def of_top1(cls, recall: Recall) -> "Figure":
+        """Top-1 recall with its chance and p."""
+        return cls.of(recall.top1, chance=recall.chance[1], p=recall.p, p_by=recall.p_by)
 
     def __str__(self) -> str:
         extra = "" if self.chance is None else f", chance {self.chance:.3f}"
@@ -113,16 +123,16 @@ def quality_of(
     """
     chance = recall.chance
     figures = {
-        "recall_top1": Figure.of(recall.top1, chance=chance[1], p=recall.p),
+        "recall_top1": Figure.of_top1(recall),
         "recall_top3": Figure.of(recall.top3, chance=chance[3]),
         "recall_top5": Figure.of(recall.top5, chance=chance[5]),
-        "auroc": Figure.of(recall.auroc, chance=0.5, p=recall.p_auroc),
+        "auroc": Figure.of(recall.auroc, chance=0.5, p=recall.p_auroc, p_by=recall.p_by),
     }
     if sweep is not None:
         figures[f"recall_top{sweep.k}_nested"] = Figure.of(sweep.nested, chance=sweep.chance)
     for name, other in (("lexical", baseline), ("length", length)):
         if other is not None:
-            figures[f"{name}_top1"] = Figure.of(other.top1, chance=chance[1], p=other.p)
+            figures[f"{name}_top1"] = Figure.of_top1(other)
             figures[f"top1_minus_{name}"] = Figure.of(paired_difference(recall, other), chance=0.0)
     if stability is not None:
         figures["stability_bootstrap"] = _over_concepts(stability.bootstrap)

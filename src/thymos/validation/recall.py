@@ -8,14 +8,8 @@ from jaxtyping import Float, Int
 
 from thymos.errors import UsageError
 from thymos.stats import Interval, PermutationResult, bootstrap, paired_bootstrap
-from thymos.validation._ranking import (
-    Ranks,
-    expected_hits,
-    fold_p_values,
-    own_ranks,
-    permute_within,
-    stratified_auroc,
-)
+from thymos.validation._permuting import Fitted, Refit, fixed_null, permute_within, refit_means, refitted_null
+from thymos.validation._ranking import Ranks, expected_hits, own_ranks, stratified_auroc
 from thymos.validation.estimators import (
     Estimator,
     check_rows,
@@ -47,7 +41,7 @@ class RecallSettings:
         folds: Number of topic folds.
         seed: Seed of folds, resamples and permutations.
         resamples: Bootstrap samples per interval.
-        permutations: Label permutations per fold; 0: no p-values (they are NaN).
+        permutations: Label permutations; 0: no p-values (they are NaN). Very large corpora get fewer, 199 at least.
         level: Confidence level.
     """
 
@@ -70,10 +64,12 @@ class Recall:
         top3: Share of texts whose own concept is among the three highest.
         top5: Share of texts whose own concept is among the five highest.
         auroc: One-against-rest AUROC within folds, mean over concepts.
-        p: Permutation p-value of top-1 recall: labels permuted within topics, per fold, then combined as twice the mean
-            over folds. Folds depend on each other (each one's test labels train the others), and twice the mean is
-            valid whatever the dependence (Vovk & Wang 2020, doi 10.1093/biomet/asaa027).
+        p: Permutation p-value of top-1 recall, one test over all folds: labels permuted within topics, the hits of all
+            folds pooled.
         p_auroc: The same for the AUROC.
+        p_by: "refitted": the reader was fitted anew for every permutation, which makes the test exact (Ojala & Garriga
+            2010, J. Mach. Learn. Res. 11, test 1). "not refitted": the scores stayed as they were, because fitting
+            takes too long; p is then a little too small.
         concepts: Names of the concepts.
         labels: Concept of each item.
         ranks: Rank of each item's own concept, from 1; the best rank where scores tie.
@@ -91,6 +87,7 @@ class Recall:
     auroc: Interval
     p: float
     p_auroc: float
+    p_by: Fitted
     concepts: tuple[str, ...]
     labels: Int[np.ndarray, " items"]
     ranks: Int[np.ndarray, " items"]
@@ -129,7 +126,8 @@ class Recall:
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: top-1 {self.top1} (chance {self.chance[1]:.3f}, p={self.p:.2g}), top-5 {self.top5}, "
+            f"{self.name}: top-1 {self.top1} (chance {self.chance[1]:.3f}, p={self.p:.2g}, permuted, {self.p_by}), "
+            f"top-5 {self.top5}, "
             f"AUROC {self.auroc}; {self.n} texts, {self.folds} topic folds"
         )
 
@@ -149,7 +147,7 @@ def held_out_recall(
         rows: One row per text (its mean residual), float32 or float64.
         items: Concept and topic of each text.
         estimator: Makes raw directions from training rows; neutral components are projected out of them and they are
-            scaled to length 1 afterwards.
+            scaled to length 1 afterwards. Differences of means are made anew for every permutation; others are not.
         neutral: Orthonormal neutral components of this layer, or None.
         settings: Folds, seed, resamples, permutations.
         name: What to call it in reports.
@@ -163,7 +161,10 @@ def held_out_recall(
     """
     how = settings or RecallSettings()
     scores = held_out_scores(rows, items, estimator=estimator, neutral=neutral, settings=how)
-    return recall_of_scores(scores, items, settings=how, name=name)
+    refit = None
+    if estimator is mean_difference and how.permutations:
+        refit = refit_means(rows, items, fold_numbers(items, folds=how.folds, seed=how.seed), neutral)
+    return recall_of_scores(scores, items, settings=how, name=name, refit=refit)
 
 
 def held_out_scores(
@@ -190,6 +191,7 @@ def recall_of_scores(
     *,
     settings: RecallSettings | None = None,
     name: str = "scores",
+    refit: Refit | None = None,
 ) -> Recall:
     """Summarise held-out scores of any origin; they must come from the folds of `topic_folds` with these settings.
 
@@ -198,6 +200,7 @@ def recall_of_scores(
         items: Concept and topic of each text.
         settings: Folds, seed, resamples, permutations.
         name: What made the scores.
+        refit: Makes the scores anew from permuted labels; None: the scores stay as they are.
 
     Raises:
         UsageError: Scores that do not fit the items, or NaN.
@@ -213,7 +216,7 @@ def recall_of_scores(
     ranks = own_ranks(scores, items.labels)
     area = stratified_auroc(scores, items, numbers)
     macro = float(np.nanmean(area.by_concept)) if np.isfinite(area.by_concept).any() else 0.5
-    p, p_auroc = _combined_p(scores, items, numbers, how)
+    p, p_auroc = _permutation_p(scores, items, numbers, how, refit)
     predictions = scores.argmax(axis=1)
     concepts = len(items.concepts)
     confusion = np.bincount(items.labels * concepts + predictions, minlength=concepts**2)
@@ -229,6 +232,7 @@ def recall_of_scores(
         auroc=_within_unit(interval(macro + area.influence)),
         p=p,
         p_auroc=p_auroc,
+        p_by="not refitted" if refit is None else "refitted",
         concepts=items.concepts,
         labels=items.labels,
         ranks=ranks.best,
@@ -275,13 +279,15 @@ def refit_permutation(
 ) -> PermutationResult:
     """Permutation test of top-1 recall that makes the directions anew from every set of permuted labels.
 
-    Exact, and more powerful near chance than `Recall.p`, at the price of one full cross-validation per permutation.
-    Labels are permuted within topics. Arguments and errors: see `held_out_recall`.
+    Labels are permuted within topics. For differences of means this is the test behind `Recall.p`; other estimators are
+    fitted once per fold and permutation, which takes long. Arguments and errors: see `held_out_recall`.
     """
     check_rows(rows, items)
     how = settings or RecallSettings()
     numbers = fold_numbers(items, folds=how.folds, seed=how.seed)
     rng = np.random.default_rng(how.seed)
+    if estimator is mean_difference:
+        return refitted_null(refit_means(rows, items, numbers, neutral), items, numbers, how.permutations, rng).top1
 
     def top1(labels: Int[np.ndarray, " items"]) -> float:
         drawn = Items(labels, items.topics, items.concepts)
@@ -320,18 +326,21 @@ def _scores(
     return scores
 
 
-def _combined_p(
-    scores: Float[np.ndarray, "items concepts"], items: Items, numbers: Int[np.ndarray, " items"], how: RecallSettings
+def _permutation_p(
+    scores: Float[np.ndarray, "items concepts"],
+    items: Items,
+    numbers: Int[np.ndarray, " items"],
+    how: RecallSettings,
+    refit: Refit | None,
 ) -> tuple[float, float]:
     if how.permutations < 1:
         return float("nan"), float("nan")
     rng = np.random.default_rng(how.seed)
-    found = []
-    for number in range(int(numbers.max()) + 1):
-        test = numbers == number
-        found.append(fold_p_values(scores[test], items.labels[test], items.topic_codes[test], how.permutations, rng))
-    top1, area = np.minimum(1.0, 2.0 * np.mean(found, axis=0))
-    return float(top1), float(area)
+    if refit is None:
+        found = fixed_null(scores, items, numbers, how.permutations, rng)
+    else:
+        found = refitted_null(refit, items, numbers, how.permutations, rng)
+    return found.top1.p, found.auroc.p
 
 
 def _within_unit(interval: Interval) -> Interval:

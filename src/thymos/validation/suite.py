@@ -106,9 +106,9 @@ class Validation:
         )
         figures = dict(found.figures)
         figures["top1_nested_minus_lexical"] = Figure.of(self.difference, chance=0.0)
-        figures["raw_top1"] = Figure.of(self.raw.top1, chance=self.raw.chance[1], p=self.raw.p)
+        figures["raw_top1"] = Figure.of_top1(self.raw)
         if self.probes is not None and self.probe_difference is not None:
-            figures["probes_top1"] = Figure.of(self.probes.top1, chance=self.probes.chance[1], p=self.probes.p)
+            figures["probes_top1"] = Figure.of_top1(self.probes)
             figures["probes_minus_lexical"] = Figure.of(self.probe_difference, chance=0.0)
         return replace(found, figures=figures)
 

@@ -4,8 +4,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -15,15 +15,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from thymos.errors import ArtifactError
+from thymos.errors import ArtifactError, CorpusError, ThymosError
 from thymos.files import replacing, storage_errors, write_text
 from thymos.vectors.moments import ConceptMoments, RowMoments, State
 from thymos.vectors.plan import Tally
 
-__all__ = ["Collected", "Keeper", "interrupts_held", "open_run"]
+__all__ = ["AFRESH", "Collected", "Keeper", "forgotten_where_useless", "interrupts_held", "open_run"]
 
 _PLAN, _STATE = "plan.json", "state.safetensors"
 STAGES = ("stories", "neutral")
+AFRESH = "start afresh with --overwrite instead of --resume (in Python: resume=False)"
+"""What to do about a run that cannot be gone on with."""
 
 
 @dataclass
@@ -93,16 +95,38 @@ def open_run(run: Path, plan: dict[str, Any], fresh: Collected, *, resume: bool)
     try:
         before = json.loads((run / _PLAN).read_text(encoding="utf-8"))
     except ValueError as err:
-        raise ArtifactError(f"{run / _PLAN} is damaged ({err}); start again without --resume") from err
+        raise ArtifactError(f"{run / _PLAN} is damaged ({err}); {AFRESH}") from err
     changed = _changes(before, json.loads(text))
     if changed:
         raise ArtifactError(
             f"cannot resume {run}: {', '.join(changed)} differ(s) from the run that was interrupted; use the same "
-            "model, texts, settings and thread count, or start again without --resume"
+            f"model, texts, settings and thread count, or {AFRESH}"
         )
     if not (run / _STATE).exists():
         return fresh
     return _read_state(run / _STATE, fresh.concepts)
+
+
+@contextmanager
+def forgotten_where_useless(run: Path | None, files: Sequence[str]) -> Iterator[None]:
+    """Leave nothing of a run that failed on its texts, or before its first checkpoint.
+
+    The plan names its texts by their hash, so no later run could go on with it: a folder left behind would only stand
+    in the way of the corrected command. Stories that the model wrote are kept.
+
+    Args:
+        run: The run folder.
+        files: Names of what the run keeps beside the plan and the state.
+    """
+    try:
+        yield
+    except ThymosError as err:
+        if run is not None and (isinstance(err, CorpusError) or not (run / _STATE).exists()):
+            for name in (_PLAN, _STATE, *files):
+                (run / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                run.rmdir()  # only where nothing else is in it
+        raise
 
 
 def _changes(before: Any, now: Any, name: str = "") -> list[str]:
@@ -122,7 +146,7 @@ def _read_state(path: Path, concepts: tuple[str, ...]) -> Collected:
             about = json.loads(file.metadata()["progress"])
             tensors: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as err:
-        raise ArtifactError(f"the checkpoint {path} is damaged ({err}); start again without --resume") from err
+        raise ArtifactError(f"the checkpoint {path} is damaged ({err}); {AFRESH}") from err
 
     def part(name: str) -> State:
         return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

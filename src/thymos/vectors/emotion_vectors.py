@@ -92,12 +92,12 @@ class EmotionVectors:
     def summary(self) -> dict[str, str]:
         """What a person wants to know first."""
         return {
-            "model": self.card.model.id,
+            "model": self.card.model.id + (f" ({self.card.model.revision})" if self.card.model.revision else ""),
             "concepts": f"{len(self)} ({', '.join(self.concepts[:6])}{', ...' if len(self) > 6 else ''})",
             "layers": f"{_short(self.layers)} (chosen: {self.layer}, {self.card.layer_choice})",
             "estimator": self.card.estimator,
             "stories": f"{self.card.stories.used} of {self.card.stories.texts} texts, "
-            f"from token {self.card.first_token}",
+            f"from token {self.card.first_token} ({self.card.stories.name})",
             "neutral components": f"{self.card.denoise.components.get(self.layer, 0)} at layer {self.layer}",
         }
 
@@ -151,7 +151,7 @@ class EmotionVectors:
             raise FingerprintMismatchError(
                 f"these vectors were made from {self.card.model.id!r} (hidden size {self.card.model.hidden_size}, "
                 f"{self.card.model.n_layers} layers); {host.name!r} has hidden size {host.hidden_size} "
-                f"and {host.n_layers}"
+                f"and {host.n_layers} layers; extract vectors from this model"
             )
         if theirs != ours and not allow_mismatch:
             raise FingerprintMismatchError(
@@ -270,28 +270,69 @@ def _short(layers: tuple[int, ...]) -> str:
 
 def readme(card: Card) -> str:
     """A model card in Markdown for a vector set, as hubs show it."""
-    quality = "\n".join(f"| {key} | {value} |" for key, value in _flat(card.quality).items())
+    quality = _quality(card.quality)
+    weights = f"`{card.model.fingerprint[:16]}`" + (f", {card.model.revision}" if card.model.revision else "")
     return (
         "---\nlibrary_name: thymos\ntags: [emotion-vectors, activation-steering, interpretability]\n---\n\n"
         f"# Emotion vectors of {card.model.id}\n\n"
         f"{len(card.concepts)} linear directions in the residual stream of `{card.model.id}` (weights "
-        f"`{card.model.fingerprint[:16]}`), one per concept and layer ({_short(card.layers)}; chosen layer "
+        f"{weights}), one per concept and layer ({_short(card.layers)}; chosen layer "
         f"{card.layer}, {card.layer_choice}). They are representations of concepts; nothing here is "
         "a claim about experience.\n\n"
         "## Use\n\n```python\nimport thymos\n\n"
         f'model = thymos.load("{card.model.id}")\nvectors = thymos.EmotionVectors.load("path/to/this/folder", model)\n'
         'thymos.read(model, vectors, "The last train left an hour ago.")\n```\n\n'
         "## Making\n\n"
-        f"- estimator: {card.estimator}, {card.stories.used} stories ({card.stories.tokens} tokens, from token "
-        f"{card.first_token}), {card.neutral.used} neutral texts\n"
+        f"- estimator: {card.estimator}, {card.stories.used} stories of {card.stories.name} ({card.stories.tokens} "
+        f"tokens, from token {card.first_token}), {card.neutral.used} neutral texts of {card.neutral.name}\n"
         "- layer convention: output of block l, counted from 0; strength 1.0 is the mean residual norm on neutral "
         "text\n"
         f"- neutral components removed at layer {card.layer}: {card.denoise.components.get(card.layer, 0)} "
         f"({card.denoise.share:.0%} of the variance of {card.denoise.unit})\n\n"
-        + (f"## Quality\n\n| figure | value |\n|---|---|\n{quality}\n\n" if quality else "")
+        + (f"## Quality\n\n{quality}\n\n" if quality else "")
         + ("## Notes\n\n" + "\n".join(f"- {note}" for note in card.notes) + "\n\n" if card.notes else "")
         + f"Concepts: {', '.join(card.concepts)}.\n"
     )
+
+
+def _quality(quality: Mapping[str, Any]) -> str:
+    """One row per figure, and what else the card tells of them as a list."""
+    stored = quality.get("figures")
+    figures: dict[str, Mapping[str, Any]] = {}
+    if isinstance(stored, Mapping) and all(isinstance(each, Mapping) for each in stored.values()):
+        figures = {key: value for key, value in stored.items() if "value" in value}
+    rows = [
+        "| " + " | ".join(_cell(cell) for cell in (name, *figure_cells(figure))) + " |"
+        for name, figure in figures.items()
+    ]
+    head = ["| figure | value | interval | chance | p | n |", "|---|---|---|---|---|---|"]
+    rest = {key: value for key, value in quality.items() if key != "figures" or not figures}
+    told = [f"- {key}: {value}" for key, value in _flat(rest).items()]
+    return "\n\n".join("\n".join(part) for part in ([*head, *rows] if rows else [], told) if part)
+
+
+def figure_cells(figure: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    """Value, interval, chance, p and n of a figure of a card, which may hold anything; "" where it has none."""
+    low, high = _number(figure.get("low")), _number(figure.get("high"))
+    level = figure.get("level")
+    share = f" ({level:.0%})" if isinstance(level, float) and level != 0.95 else ""
+    p = figure.get("p")
+    by = f" ({figure['p_by']})" if isinstance(figure.get("p_by"), str) else ""
+    return (
+        _number(figure.get("value")),
+        f"[{low}, {high}]{share}" if low and high else "",
+        _number(figure.get("chance")),
+        f"{p:.2g}{by}" if isinstance(p, float) else "",
+        str(figure["n"]) if isinstance(figure.get("n"), int) else "",
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -20,10 +20,10 @@ from thymos.errors import ArtifactError, CorpusError
 from thymos.models import Host, forward, pad
 from thymos.models.capture import check_finite, masked_means, mean_weights, selection
 from thymos.texts import Corpus
-from thymos.vectors.checkpoint import Collected, Keeper, interrupts_held, open_run
+from thymos.vectors.checkpoint import Collected, Keeper, forgotten_where_useless, interrupts_held, open_run
 from thymos.vectors.moments import ConceptMoments, RowMoments
 from thymos.vectors.plan import Batch, ExtractionSettings, Tally, batches, concepts_in, plan_of, sketch_size
-from thymos.vectors.spool import KeptText, Spool
+from thymos.vectors.spool import SPOOLED, KeptText, Spool
 
 __all__ = ["Progress", "Runner", "Watch", "check_stories", "collect", "keeps", "merge", "nothing_yet"]
 
@@ -112,12 +112,13 @@ def collect(
     spool = Spool(how.run, len(settings.layers), host.hidden_size, rows=found.spooled) if how.run is not None else None
     keeper = Keeper(how.run, found, spool.sync if spool is not None else None, how.checkpoint_seconds)
     runner = Runner(host, settings, found, keeper, how.progress)
-    try:
-        runner.stories(stories, spool)
-        runner.neutral(neutral)
-    finally:
-        if spool is not None:
-            spool.close()
+    with forgotten_where_useless(how.run, SPOOLED):
+        try:
+            runner.stories(stories, spool)
+            runner.neutral(neutral)
+        finally:
+            if spool is not None:
+                spool.close()
     return found
 
 

@@ -15,9 +15,11 @@ from thymos.errors import ArtifactError, CorpusError
 from thymos.files import storage_errors
 from thymos.vectors.estimators import TextRows
 
-__all__ = ["KeptText", "Spool", "TextMeans"]
+__all__ = ["SPOOLED", "KeptText", "Spool", "TextMeans"]
 
 _ROWS, _TEXTS = "means.f32", "texts.jsonl"
+SPOOLED = (_ROWS, _TEXTS)
+"""Names of the files of a spool."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def _check_kept(folder: Path, rows: int, width: int) -> None:
         found = 0
     if found < rows:
         raise ArtifactError(
-            f"{folder} holds {found} kept texts, but its checkpoint counts {rows}; start again without --resume"
+            f"{folder} holds {found} kept texts, but its checkpoint counts {rows}; start afresh with "
+            "--overwrite instead of --resume"
         )
 
 
@@ -141,4 +144,4 @@ def _parse(line: bytes) -> KeptText:
         fields: dict[str, Any] = json.loads(line)
         return KeptText(**fields)
     except (ValueError, TypeError) as err:
-        raise ArtifactError("the list of kept texts is damaged; run `thymos extract` again without --resume") from err
+        raise ArtifactError("the list of kept texts is damaged; run `thymos extract` again with --overwrite") from err

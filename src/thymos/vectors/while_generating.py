@@ -19,7 +19,7 @@ from thymos.errors import ArtifactError, UsageError
 from thymos.files import storage_errors
 from thymos.models import Host, Select, Span, text_means
 from thymos.texts import Corpus, ModelWriter, StoryPlan, WriteProgress, open_corpus, write_stories
-from thymos.vectors.checkpoint import Collected, Keeper, interrupts_held, open_run
+from thymos.vectors.checkpoint import AFRESH, Collected, Keeper, interrupts_held, open_run
 from thymos.vectors.emotion_vectors import EmotionVectors
 from thymos.vectors.extraction import Runner, Watch, check_stories, keeps, nothing_yet
 from thymos.vectors.moments import ConceptMoments
@@ -182,13 +182,12 @@ def _cut_back(path: Path, rows: int) -> int:
                 path.with_name(name).unlink(missing_ok=True)
             return 0
         if not path.exists():
-            raise ArtifactError(f"{path} is gone, so its run cannot go on; start again without --resume")
+            raise ArtifactError(f"{path} is gone, so its run cannot go on; {AFRESH}")
         with path.open("r+b") as file:
             for number in range(rows):
                 if not file.readline().endswith(b"\n"):
                     raise ArtifactError(
-                        f"{path} holds {number} stories, but the checkpoint beside it has counted {rows}; start again "
-                        "without --resume"
+                        f"{path} holds {number} stories, but the checkpoint beside it has counted {rows}; {AFRESH}"
                     )
             return file.truncate(file.tell())
 

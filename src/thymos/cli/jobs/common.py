@@ -12,12 +12,13 @@ import torch
 import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from thymos.bundled import MODELS
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.options import ModelOptions, Output
 from thymos.concepts import Vocabulary, resolve
 from thymos.errors import CorpusError, UsageError
-from thymos.models import Host, Model, load
-from thymos.texts import Corpus, battery_texts, neutral_dialogues, open_corpus
+from thymos.models import PACKAGED, Host, Model, load
+from thymos.texts import Corpus, battery_texts, neutral_dialogues, neutral_for, open_corpus, own_wording, twins
 from thymos.validation import Validation
 from thymos.vectors import EmotionVectors
 
@@ -29,6 +30,7 @@ __all__ = [
     "layers_of",
     "neutral_of",
     "read_json",
+    "reference_of",
     "restricted",
     "set_threads",
     "vectors_of",
@@ -62,7 +64,9 @@ def host_of(name: str, options: ModelOptions, output: Output, *, self_check: boo
     """Load a model and say so."""
     set_threads(options.threads)
     shown = hush(output)
-    with Meter(replace(output, quiet=output.quiet or shown)) as meter:
+    # Bars of a download and a spinner would write over each other.
+    here = name in PACKAGED or name in MODELS or Path(name).exists()
+    with Meter(replace(output, quiet=output.quiet or (shown and not here))) as meter:
         meter.working(f"loading {name}")
         return load(
             name,
@@ -98,14 +102,44 @@ def corpus_of(source: str) -> Corpus:
     """Labelled stories: a file, or the shipped battery."""
     if source == "battery" and not Path(source).exists():
         return replace(open_corpus(battery_texts()), name="the shipped battery")
-    return open_corpus(source)
+    return _opened(source)
 
 
-def neutral_of(source: str | None) -> Corpus:
-    """Neutral texts: a file, or the shipped dialogues."""
+def neutral_of(source: str | None, host: Host | None = None) -> Corpus:
+    """Neutral texts: a file, those that the model brings, or the shipped dialogues."""
     if source is None or (source == "neutral" and not Path(source).exists()):
+        if host is not None and own_wording(host) is not None:
+            return neutral_for(host)
         return replace(open_corpus(neutral_dialogues()), name="the shipped neutral dialogues")
+    return _opened(source)
+
+
+def _opened(source: str) -> Corpus:
+    """A file of texts that an option names.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    # Endings that no corpus has are told first, by the corpus itself.
+    if Path(source).suffix.lower() in (".jsonl", ".parquet") and not Path(source).exists():
+        raise UsageError(f"{source}: there is no such file; check the path")
     return open_corpus(source)
+
+
+def reference_of(source: str, host: Host | None = None) -> Corpus:
+    """Texts to calibrate on: a file, "neutral", or "twins", the battery's situations told without the feeling.
+
+    Raises:
+        UsageError: The twins are asked for, and the model reads a language of its own.
+    """
+    if source != "twins" or Path(source).exists():
+        return neutral_of(source, host)
+    if host is not None and own_wording(host) is not None:
+        raise UsageError(
+            f"--calibrate-on twins: the twins are everyday English, which {host.name} does not know; give 'neutral', "
+            "its own neutral texts"
+        )
+    return replace(open_corpus(twins()), name="the neutral twins of the shipped battery")
 
 
 def restricted(corpus: Corpus, words: Sequence[str]) -> Corpus:

@@ -18,7 +18,7 @@ from thymos.texts import (
     Writer,
     audit,
     open_corpus,
-    topics,
+    topics_for,
     write_neutral,
     write_stories,
 )
@@ -48,11 +48,12 @@ def stories(writing: Writing, check: Audit, options: ModelOptions, output: Outpu
         sampling=Sampling(max_new_tokens=_longest(writing), temperature=1.0, top_p=0.95),
         min_words=writing.min_words,
     )
-    chosen = topics()[: writing.topics]
-    if writing.topics > len(chosen):
-        note(output, f"{len(chosen)} topics are shipped, so {len(chosen)} are used")
+    every = topics_for(writer if isinstance(writer, Host) and not writing.neutral else None)
+    chosen = every[: writing.topics]
+    if writing.topics is not None and writing.topics > len(chosen):
+        note(output, f"there are {len(chosen)} topics, so {len(chosen)} are used")
     how = f"what was written is kept in {writing.out}; run the same command again to go on"
-    with resumable(how), Meter(output) as meter:
+    with resumable(how, writing.out), Meter(output) as meter:
         if writing.neutral:
             done = write_neutral(writer, chosen, plan, writing.out, meter)
         else:

@@ -19,6 +19,7 @@ from thymos.geometry import GeometryMap, SetSimilarity, compare_vector_sets, map
 from thymos.models import Host
 from thymos.readings import Reading, Reference, calibrate, read
 from thymos.reports import Report, marks_of, write_report
+from thymos.texts import own_wording
 from thymos.validation import Validation, ValidationSettings, validate_vectors
 from thymos.vectors import EmotionVectors, TextMeans
 from thymos.workflows import DEMO_TEXTS, run_folder
@@ -240,8 +241,9 @@ def report(page: Page, options: ModelOptions, output: Output) -> None:
 
 
 def _readings(host: Host, vectors: EmotionVectors, page: Page) -> tuple[Reference, tuple[Reading, ...]]:
-    reference = calibrate(host, vectors, neutral_of(None), "neutral dialogues")
-    texts = page.text or list(DEMO_TEXTS)
+    own = own_wording(host)
+    reference = calibrate(host, vectors, neutral_of(None, host), "neutral texts" if own else "neutral dialogues")
+    texts = page.text or list(own.texts if own is not None and own.texts else DEMO_TEXTS)
     return reference, tuple(
         read(host, vectors, text, reference=reference, allow_mismatch=page.allow_mismatch) for text in texts
     )

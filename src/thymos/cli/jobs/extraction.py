@@ -1,4 +1,4 @@
-"""Extraction: what it will take, a question, the run, its marks; and the demo."""
+"""Extraction: what it will take, a question, the run, its marks."""
 
 import shutil
 import sys
@@ -9,49 +9,49 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from thymos.cli.extraction import Corpora, Demo, Method, Run
+from thymos.cli.extraction import Corpora, Method, Run
 from thymos.cli.failures import resumable
 from thymos.cli.jobs.common import (
     corpus_of,
     host_of,
-    hush,
     is_terminal,
     neutral_of,
     restricted,
-    set_threads,
     vocabulary_of,
     with_quality,
 )
 from thymos.cli.jobs.progress import Meter
-from thymos.cli.jobs.show import bytes_of, console, duration, emit, mark_rows, marks_table, note, pairs, table
+from thymos.cli.jobs.show import bytes_of, console, duration, emit, mark_rows, marks_table, note, pairs
 from thymos.cli.options import ModelOptions, Output
 from thymos.concepts import Vocabulary
 from thymos.errors import CorpusError, UsageError
 from thymos.models import DEFAULT_BATCH_TOKENS, Host, Model, Sampling, generate
 from thymos.reports import Mark, marks_of
-from thymos.texts import Corpus, WriteProgress
-from thymos.vectors import EmotionVectors, Progress
+from thymos.texts import Corpus
+from thymos.vectors import EmotionVectors
 from thymos.workflows import CostEstimate, ExtractOptions, estimate_cost, run_folder, validate
-from thymos.workflows import demo as run_demo
 from thymos.workflows import extract as run_extract
 
-__all__ = ["demo", "extract"]
+__all__ = ["extract"]
 
 _ARTIFACT = ("card.json", "vectors.safetensors")
 _RUN_FILES = ("plan.json", "state.safetensors", "means.f32", "texts.jsonl", "stories*.jsonl", "stories*.plan.json")
-_BATTERY_START = 20
+_BATTERY_START, _PAPER_START = 20, 50
 
 
 def extract(corpora: Corpora, method: Method, run: Run, options: ModelOptions, output: Output) -> None:
     """Extract a vector set and print its marks."""
     _check_place(run)
     stories, neutral, vocabulary = _texts(corpora)
-    if corpora.stories == "battery" and method.start_token > _BATTERY_START:
+    if corpora.stories == "battery" and (method.start_token or _PAPER_START) > _BATTERY_START:
         note(output, f"the battery's texts are short; --start-token {_BATTERY_START} uses more of each")
     host = host_of(corpora.model, options, output)
     how = _options(corpora, method, run, vocabulary)
     if stories is None and host.kind == "encoder":
-        raise UsageError(f"{host.name!r} is an encoder and cannot write stories; give some with --stories")
+        raise UsageError(
+            f"{host.name!r} is an encoder and cannot write stories; give some with --stories FILE, or "
+            "take the shipped ones: --stories battery --start-token 20"
+        )
     cost = estimate_cost(host, stories, neutral, how)
     writing = _writing_seconds(host, cost.written_tokens)
     estimate: dict[str, Any] = {**cost.to_dict(), "writing_seconds": writing}
@@ -86,7 +86,13 @@ def extract(corpora: Corpora, method: Method, run: Run, options: ModelOptions, o
 
 
 def _run(
-    host: Model, stories: Corpus | None, neutral: Corpus, how: ExtractOptions, *, validating: bool, output: Output
+    host: Model,
+    stories: Corpus | None,
+    neutral: Corpus | None,
+    how: ExtractOptions,
+    *,
+    validating: bool,
+    output: Output,
 ) -> tuple[EmotionVectors, tuple[Mark, ...]]:
     """The extraction, then the validation: apart, because its marks need more than the card holds."""
     out = how.out or Path()
@@ -109,7 +115,7 @@ def _run(
 
 
 def _check_place(run: Run) -> None:
-    """Refuse to write over something that is not a vector set, or to drop a run that can be gone on with."""
+    """Refuse to write over what is there, or to drop a run that can be gone on with."""
     if run.resume and run.overwrite:
         raise UsageError("--resume goes on and --overwrite starts afresh; give one of them")
     if run.out.exists() and not run.out.is_dir():
@@ -117,14 +123,17 @@ def _check_place(run: Run) -> None:
     if run.resume or run.overwrite or run.estimate:
         return
     finished = all((run.out / name).is_file() for name in _ARTIFACT)
-    if not finished and run.out.is_dir() and any(run.out.iterdir()):
+    if finished:
+        raise UsageError(f"--out {run.out} holds a vector set; name another folder, or give --overwrite to replace it")
+    if run.out.is_dir() and any(run.out.iterdir()):
         raise UsageError(
             f"--out {run.out} is not empty and not a vector set; name another folder, or give --overwrite to write "
             "into it"
         )
-    if not finished and (run_folder(run.out) / "state.safetensors").exists():
+    if (run_folder(run.out) / "state.safetensors").exists():
         raise UsageError(
-            f"{run_folder(run.out)} holds an interrupted run; go on with --resume, or start afresh with --overwrite"
+            f"{run_folder(run.out)} holds an interrupted run; go on with --resume and the same settings, or start "
+            "afresh with --overwrite"
         )
 
 
@@ -134,15 +143,18 @@ def _clear(run: Path) -> None:
             path.unlink()
 
 
-def _texts(corpora: Corpora) -> tuple[Corpus | None, Corpus, Vocabulary]:
-    """Stories, neutral texts and concepts, before the model is loaded: mistakes in them should cost no minutes."""
+def _texts(corpora: Corpora) -> tuple[Corpus | None, Corpus | None, Vocabulary]:
+    """Stories, neutral texts and concepts, before the model is loaded: mistakes in them should cost no minutes.
+
+    None where the model is to say: it writes the stories, and may bring neutral texts.
+    """
     vocabulary = vocabulary_of(corpora.concepts)
     stories = corpus_of(corpora.stories) if corpora.stories is not None else None
     # A file says what concepts there are; words say which of them are wanted.
     wanted = corpora.concepts is not None and not any(mark in corpora.concepts for mark in "./\\")
     if stories is not None and wanted:
         stories = restricted(stories, vocabulary.words)
-    return stories, neutral_of(corpora.neutral), vocabulary
+    return stories, neutral_of(corpora.neutral) if corpora.neutral is not None else None, vocabulary
 
 
 def _options(corpora: Corpora, method: Method, run: Run, vocabulary: Vocabulary) -> ExtractOptions:
@@ -217,44 +229,3 @@ def _ask(run: Run, output: Output, view: Table) -> None:
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         typer.echo("nothing was started", err=True)
         raise typer.Exit(1)
-
-
-def demo(demo: Demo, output: Output) -> None:
-    """Run the demo and print what it found."""
-    set_threads(demo.threads)
-    hush(output)
-    with resumable("run the same command again"), Meter(output) as meter:
-
-        def follow(seen: Progress | WriteProgress) -> None:
-            meter(seen)
-            if isinstance(seen, Progress) and seen.stage == "neutral" and seen.done >= seen.total:
-                meter.working("validating, mapping, reading")
-
-        meter.working(f"loading {demo.model}")
-        found = run_demo(demo.out, demo.model, seed=demo.seed, progress=follow)
-    marks = marks_of(found.validation, found.geometry)
-    result = {
-        "report": found.report,
-        "vectors": demo.out / "vectors",
-        "model": found.vectors.card.model.id,
-        "concepts": found.vectors.concepts,
-        "layer": found.vectors.layer,
-        "seconds": found.seconds,
-        "marks": mark_rows(marks),
-        "readings": [
-            {"text": reading.tokens.text, "top": [{"concept": c, "score": s} for c, s in reading.top(5)]}
-            for reading in found.readings
-        ],
-    }
-    read = [
-        (f"{reading.tokens.text[:60]} ...", ", ".join(f"{name} {score:+.2f}" for name, score in reading.top(3)))
-        for reading in found.readings
-    ]
-    done = {**found.vectors.summary(), "report": found.report, "took": duration(found.seconds)}
-    emit(
-        output,
-        result,
-        marks_table(marks),
-        table(f"New texts, z against {found.reference.name}", ("text", "highest concepts"), read),
-        pairs("Done", done),
-    )

@@ -67,6 +67,10 @@ class Meter:
         rate = done / seconds
         self._show(seen.stage, seen.done, seen.total, f"{rate:.3g} texts/s", (seen.total - seen.done) / rate)
 
+    def counted(self, stage: str, done: int, total: int, told: str, left: float | None = None) -> None:
+        """Say how far a stage is, with what is known about it and the seconds that are left."""
+        self._show(stage, done, total, told, left)
+
     def working(self, what: str) -> None:
         """Say what goes on while nothing can be counted."""
         if self.quiet:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
+from rich.text import Text
 
-from thymos.cli.jobs.common import host_of, layers_of, neutral_of, read_json, vectors_of
+from thymos.cli.jobs.common import host_of, layers_of, read_json, reference_of, vectors_of
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.show import emit, note, pairs, safe, table
 from thymos.cli.options import ModelOptions, Output
 from thymos.cli.reading import Calibration, Source, View
 from thymos.errors import CorpusError, UsageError
 from thymos.models import Host, Message
-from thymos.readings import Reading, ReadSettings, Reference, calibrate, read_corpus
+from thymos.readings import Reading, ReadSettings, Reference, calibrate, held_out_words, read_corpus
 from thymos.readings import read as read_text
 from thymos.texts import Corpus, open_corpus
 from thymos.vectors import EmotionVectors
@@ -24,6 +25,7 @@ from thymos.vectors import EmotionVectors
 __all__ = ["read"]
 
 _SHOWN, _TOP = 50, 5
+_RAW = "raw cosines of different concepts do not compare; add --calibrate-on neutral (or twins, or a file)"
 
 
 def read(source: Source, view: View, calibration: Calibration, options: ModelOptions, output: Output) -> None:
@@ -32,13 +34,14 @@ def read(source: Source, view: View, calibration: Calibration, options: ModelOpt
     vectors = vectors_of(source.vectors, source.model)
     what = _what(source)
     reference = Reference.load(calibration.reference) if calibration.reference is not None else None
-    corpus = neutral_of(calibration.calibrate_on) if calibration.calibrate_on is not None else None
+    corpus = reference_of(calibration.calibrate_on) if calibration.calibrate_on is not None else None
     for concept in view.concept or ():
         vectors.index(concept)
     host = host_of(source.model, options, output)
     vectors.check_model(host, allow_mismatch=view.allow_mismatch)
     how = _settings(host, vectors, view, reference)
     if corpus is not None:
+        corpus = reference_of(str(calibration.calibrate_on), host)
         with Meter(output) as meter:
             meter.working("making the reference set")
             reference = calibrate(host, vectors, corpus, _name(calibration), settings=how)
@@ -72,10 +75,20 @@ def _check(source: Source, view: View, calibration: Calibration) -> None:
 
 def _what(source: Source) -> str | list[Message] | Corpus | None:
     if source.file is not None:
-        return open_corpus(source.file) if source.file.suffix.lower() != ".txt" else _text_of(source.file)
+        return _corpus_of(source.file) if source.file.suffix.lower() != ".txt" else _text_of(source.file)
     if source.chat is not None:
         return _messages(source.chat)
     return _filled(sys.stdin.read(), "standard input") if source.text == "-" else source.text
+
+
+def _corpus_of(path: Path) -> Corpus:
+    if path.suffix.lower() not in (".jsonl", ".parquet"):
+        raise UsageError(
+            f"{path} ends in {path.suffix!r}; valid endings are .txt (one text), .jsonl and .parquet (a text a row)"
+        )
+    if not path.exists():
+        raise UsageError(f"{path} cannot be read: there is no such file; check the path")
+    return open_corpus(path)
 
 
 def _text_of(path: Path) -> str:
@@ -121,9 +134,8 @@ def _settings(host: Host, vectors: EmotionVectors, view: View, reference: Refere
 def _name(calibration: Calibration) -> str:
     """A name for the reference set that can be shown and stored."""
     source = str(calibration.calibrate_on)
-    return (
-        re.sub(r"[^\w .-]", "-", Path(source).stem if source != "neutral" else "neutral dialogues")[:60] or "reference"
-    )
+    name = {"neutral": "neutral dialogues", "twins": "neutral twins"}.get(source) or Path(source).stem
+    return re.sub(r"[^\w .-]", "-", name)[:60] or "reference"
 
 
 def _emit_one(reading: Reading, view: View, output: Output) -> None:
@@ -137,7 +149,13 @@ def _emit_one(reading: Reading, view: View, output: Output) -> None:
     if turns is not None:
         rows = [(row["turn"], row["role"], _highest(row, reading.concepts)) for row in result["by_turn"]]
         views.append(table("Turns", ("turn", "role", f"highest mean {reading.unit}"), rows))
+    views += _raw(reading.unit, len(reading.concepts))
     emit(output, result, *views)
+
+
+def _raw(unit: str, concepts: int) -> list[Text]:
+    """What keeps a ranking of raw cosines from being believed."""
+    return [safe(_RAW)] if unit == "cosine" and concepts > 1 else []
 
 
 def _highest(row: dict[str, Any], concepts: Sequence[str]) -> str:
@@ -147,7 +165,7 @@ def _highest(row: dict[str, Any], concepts: Sequence[str]) -> str:
 
 def _emit_corpus(host: Host, vectors: EmotionVectors, corpus: Corpus, common: dict[str, Any], output: Output) -> None:
     rows: list[dict[str, Any]] = []
-    unit, layer = "cosine", vectors.layer
+    unit, layer, known = "cosine", vectors.layer, held_out_words(vectors)
     with Meter(output) as meter:
         meter.working(f"reading {corpus.name}")
         for text, reading in read_corpus(host, vectors, corpus, **common):
@@ -156,7 +174,7 @@ def _emit_corpus(host: Host, vectors: EmotionVectors, corpus: Corpus, common: di
             top = [{"concept": name, "score": score} for name, score in reading.top(_TOP)]
             about = {"index": len(rows), "text": text.text, "emotion": text.emotion, "topic": text.topic}
             rows.append({**about, "tokens": len(reading), "top": top, "mean": mean})
-    result = {"model": host.name, "file": corpus.name, "unit": unit, "layer": layer, "texts": rows}
+    result = {"model": host.name, "file": corpus.name, "unit": unit, "layer": layer, "known": known, "texts": rows}
     shown = [
         (
             row["index"],
@@ -168,4 +186,6 @@ def _emit_corpus(host: Host, vectors: EmotionVectors, corpus: Corpus, common: di
     ]
     if len(rows) > _SHOWN and not output.as_json:
         note(output, f"the first {_SHOWN} of {len(rows)} texts are shown; --json gives all")
-    emit(output, result, table(f"Highest mean {unit}, layer {layer}", ("row", "text", "label", "concepts"), shown))
+    under = [*([safe(known)] if known else []), *_raw(unit, len(rows[0]["mean"]) if rows else 0)]
+    title = f"Highest mean {unit}, layer {layer}"
+    emit(output, result, table(title, ("row", "text", "label", "concepts"), shown), *under)

@@ -1,15 +1,14 @@
 """Cards, exports, and the hub."""
 
 import sys
-from typing import Any
 
-from thymos.cli.jobs.show import emit, pairs
+from thymos.cli.jobs.show import emit, pairs, table
 from thymos.cli.options import Output
 from thymos.cli.sharing import Card, Export, Pull, Push
 from thymos.errors import UsageError
 from thymos.vectors import EmotionVectors, hub
 from thymos.vectors import export as exports
-from thymos.vectors.emotion_vectors import readme
+from thymos.vectors.emotion_vectors import figure_cells, readme
 
 __all__ = ["card", "export", "pull", "push"]
 
@@ -23,9 +22,12 @@ def card(card: Card, output: Output) -> None:
         sys.stdout.write(readme(vectors.card))
         return
     about = vectors.card
-    figures = {
-        name: _figure(value) for name, value in about.quality.get("figures", {}).items() if isinstance(value, dict)
-    }
+    stored = about.quality.get("figures")
+    figures = [
+        (name, *figure_cells(value))
+        for name, value in (stored.items() if isinstance(stored, dict) else ())
+        if isinstance(value, dict)
+    ]
     notes = {f"note {number}": text for number, text in enumerate(about.notes, start=1)}
     made = {
         "fingerprint": about.model.fingerprint,
@@ -36,16 +38,8 @@ def card(card: Card, output: Output) -> None:
     }
     views = [pairs("Emotion vectors", {**vectors.summary(), **made, **notes})]
     if figures:
-        views.append(pairs("Quality", figures))
+        views.append(table("Quality", ("figure", "value", "interval", "chance", "p", "n"), figures))
     emit(output, about.model_dump(mode="json"), *views)
-
-
-def _figure(stored: dict[str, Any]) -> str:
-    """A figure of a card, which may hold anything."""
-    known = {key: f"{value:.3g}" for key, value in stored.items() if isinstance(value, float)}
-    interval = f" [{known['low']}, {known['high']}]" if {"low", "high"} <= set(known) else ""
-    chance = f", chance {known['chance']}" if "chance" in known else ""
-    return f"{known.get('value', stored.get('value'))}{interval}{chance}"
 
 
 def export(export: Export, output: Output) -> None:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from thymos.cli.jobs.common import host_of, layers_of, neutral_of, vectors_of
 from thymos.cli.jobs.progress import Meter
-from thymos.cli.jobs.show import emit, pairs, safe, table
+from thymos.cli.jobs.show import emit, note, pairs, safe, table
 from thymos.cli.options import ModelOptions, Output
 from thymos.cli.recipe import parse_recipe
 from thymos.cli.steering import Dosing, Replies
@@ -20,6 +20,8 @@ from thymos.vectors import ConceptVector, EmotionVectors
 __all__ = ["combine", "steer"]
 
 _NEUTRAL_TEXTS = 16
+_MUCH = 0.3
+"""Strength above which a note warns; the coherent range is mostly within 0.1 (see `plan_dose`)."""
 
 
 def combine(vectors: EmotionVectors, recipe: str) -> ConceptVector:
@@ -73,6 +75,7 @@ def steer(dosing: Dosing, replies: Replies, options: ModelOptions, output: Outpu
     }
     views: list[RenderableType] = []
     if dosing.prompt is not None:
+        _warn_of_much(vector, dose, output)
         plain = _reply(host, dosing.prompt, sampling, raw=replies.raw)
         with steered(
             host, vector, select=Select(where=dosing.where, special=True), allow_mismatch=dosing.allow_mismatch
@@ -86,6 +89,17 @@ def steer(dosing: Dosing, replies: Replies, options: ModelOptions, output: Outpu
         result["plan"] = _plan_dict(plan)
         views.append(_plan_table(plan))
     emit(output, result, *views)
+
+
+def _warn_of_much(vector: ConceptVector, dose: Dose, output: Output) -> None:
+    """A bare concept is a strength of 1, the whole residual norm, which few mean."""
+    layer, most = max(dose.per_layer.items(), key=lambda item: item[1])
+    if most > _MUCH:
+        note(
+            output,
+            f"{vector.recipe} adds {most:.3g} of the residual norm at layer {layer}; text mostly breaks down above "
+            f"{_MUCH:g}. Try 0.05*{vector.recipe if vector.recipe.isalpha() else 'calm'}, and --plan to measure",
+        )
 
 
 def _reply(host: Model, prompt: str, sampling: Sampling, *, raw: bool) -> Generation:
@@ -110,7 +124,7 @@ def _dose(vector: ConceptVector, dose: Dose) -> dict[str, object]:
 
 
 def _plan(host: Model, vector: ConceptVector, output: Output) -> DosePlan:
-    texts = [text.text for text, _ in zip(neutral_of(None), range(_NEUTRAL_TEXTS), strict=False)]
+    texts = [text.text for text, _ in zip(neutral_of(None, host), range(_NEUTRAL_TEXTS), strict=False)]
     with Meter(output) as meter:
         meter.working("measuring what strengths cost")
         return plan_dose(host, vector, texts)
