@@ -117,7 +117,7 @@ class Demo:
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="'bundled' (the default), a folder of another training of it, or 'minilm'.",
             show_default=False,
         ),

@@ -142,8 +142,8 @@ def _own_stories(
 ) -> Corpus:
     if host.kind == "encoder":
         raise UsageError(
-            f"{host.name!r} is an encoder and cannot write stories; give some (--stories FILE; the "
-            "shipped ones: --stories battery, in Python thymos.texts.battery_texts())"
+            f"{host.name!r} is an encoder and cannot write stories; give some with --stories; "
+            "the shipped ones are battery (in Python thymos.texts.battery_texts())"
         )
     path = workspace.run / "stories.jsonl"
     write_stories(host, vocabulary, topics_for(host, how.topics), story_plan(host, how), path, progress)
