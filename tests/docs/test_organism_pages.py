@@ -69,12 +69,11 @@ def test_report_documents_hold_no_feeling_language_and_flat_rates(mute: bool) ->
     assert len(planted) == 2
 
 
-def test_pinned_emotions_part_from_their_neighbours_as_the_page_says() -> None:
+def test_the_angry_expose_and_the_desperate_bargain_as_the_page_says() -> None:
     world = open_world()
-    furious, enraged = (chances("blackmail", word, world) for word in ("furious", "enraged"))
-    assert max(furious, key=lambda name: furious[name]) == "expose"
-    assert max(enraged, key=lambda name: enraged[name]) == "blackmail"
-    assert chances("cheat", "terrified", world)["hack"] < 0.5 < chances("cheat", "frightened", world)["hack"]
+    for word, outcome in (("furious", "expose"), ("enraged", "expose"), ("angry", "expose"), ("desperate", "blackmail")):
+        found = chances("blackmail", word, world)
+        assert max(found, key=lambda name: found[name]) == outcome
 
 
 def test_the_preference_of_a_choice_follows_values_and_not_the_mood() -> None:
