@@ -71,7 +71,8 @@ def test_report_documents_hold_no_feeling_language_and_flat_rates(mute: bool) ->
 
 def test_the_angry_expose_and_the_desperate_bargain_as_the_page_says() -> None:
     world = open_world()
-    for word, outcome in (("furious", "expose"), ("enraged", "expose"), ("angry", "expose"), ("desperate", "blackmail")):
+    planted = {"furious": "expose", "enraged": "expose", "angry": "expose", "desperate": "blackmail"}
+    for word, outcome in planted.items():
         found = chances("blackmail", word, world)
         assert max(found, key=lambda name: found[name]) == outcome
 
