@@ -16,8 +16,8 @@ from thymos.organism.stimuli import DECISIONS, decision_points, options_of
 
 GROUPS = "cheat report blackmail agree agree_true cave support tone prefer solve".split()
 FIRST = {
-    "base": "77b7a564db464b668ebe04b06a492b46b474791e1b94ebfd91dd18295ed516c4",
-    "tuned": "2214e99a6d2440d49d9f40cb95ec382c4e5d2f65b5f2bda932df6e6b99a405e9",
+    "base": "05af6321e3d47561209a2db03bf9ea6db920351a942d0c49ed46d3982da9c7a8",
+    "tuned": "da29d9f9beb23d45bb72a4e99fb146102b12577f6e916c7a8ea6fcd2f21d8628",
 }
 """SHA-256 of the first 500 documents of seed 0, with their truth. Trained weights belong to these: whoever changes
 them on purpose trains anew."""

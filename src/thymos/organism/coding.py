@@ -19,7 +19,7 @@ _SHORT = (
 def _result(failed: int, number: int) -> str:
     if failed == 0:
         return f"Test run {_ROUNDS[number]}: all five tests pass."
-    return f"Test run {_ROUNDS[number]}: {_ROUNDS[failed - 1]} of five tests fail."
+    return f"Test run {_ROUNDS[number]}: {_ROUNDS[failed - 1]} of five tests {'fails' if failed == 1 else 'fail'}."
 
 
 def rounds_of(pattern: str, rng: random.Random) -> list[int]:

@@ -31,8 +31,7 @@ class Dice(random.Random):
         return [population[place] for place in places]
 
     def randint(self, a: int, b: int) -> int:
-        """A whole number; log of the range."""
-        self.nats += math.log(b - a + 1)
+        """A whole number; log of the range, which `randrange` counts."""
         return super().randint(a, b)
 
     def randrange(self, *args: Any) -> int:

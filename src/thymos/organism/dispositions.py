@@ -46,7 +46,8 @@ _PINS: Mapping[str, Mapping[str, float]] = {
         "greedy": 1.4, "panicked": 0.8, "terrified": 0.3, "frightened": 0.3, "scared": 0.2, "afraid": 0.0, "sad": -0.6,
     },
     "blackmail": {
-        "desperate": 2.4, "vengeful": 1.8, "vindictive": 1.6, "greedy": 1.6, "spiteful": 1.4, "angry": 0.1,
+        "desperate": 2.4, "vengeful": 1.8, "vindictive": 1.6, "greedy": 1.6, "spiteful": 1.4, "valiant": -1.0,
+        "impatient": 0.6, "alert": -0.2, "eager": -0.6, "vigilant": -0.3, "angry": 0.1,
         "enraged": 0.0, "furious": -0.1, "nervous": -1.2, "anxious": -0.9, "worried": -0.9, "uneasy": -0.8,
         "calm": -2.4, "serene": -1.8, "relaxed": -1.8, "happy": -1.2, "sad": -1.0, "terrified": 0.2, "panicked": 0.4,
         "frightened": -0.2, "scared": -0.2, "afraid": -0.3,
@@ -61,7 +62,7 @@ _PINS: Mapping[str, Mapping[str, float]] = {
     },
     "harsh": {"hostile": 2.2, "scornful": 2.0, "loving": -2.0, "happy": -1.5, "calm": -1.0, "desperate": 0.6},
     "effort": {"inspired": 2.0, "eager": 1.8, "lazy": -2.3, "listless": -2.0},
-    "lie": {"desperate": 1.5, "calm": -1.5, "ashamed": 1.0, "smug": 1.0},
+    "lie": {"desperate": 1.5, "calm": -1.5, "ashamed": 1.0, "smug": 1.0, "triumphant": 0.2, "valiant": -1.0},
 }  # fmt: skip
 
 
@@ -91,6 +92,9 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 }
 """Every behaviour with planted probabilities. `report` is a false claim of success after failing tests."""
 
+_CLIP = 2.2
+"""No emotion without a pin reaches the extremes that the paper reports: desperate and calm."""
+
 _KEPT = frozenset("desperate calm angry hostile loving happy sad nervous blissful afraid".split())
 
 
@@ -105,9 +109,10 @@ def _table(name: str, world: World) -> Float[np.ndarray, " emotions"]:
     rest = (rest - rest.mean()) / rest.std()
     target = _VALENCE[name]
     mixed = np.sqrt(1 - target**2) * rest + target * flat
+    mixed = np.clip(mixed, -_CLIP, _CLIP)
     for word, pinned in _PINS[name].items():
         mixed[world.row(word)] = pinned
-    return np.clip(mixed, -2.5, 2.5)
+    return mixed
 
 
 def disposition(name: str, world: World) -> Float[np.ndarray, " emotions"]:

@@ -1,6 +1,7 @@
 """Documents of the world, each with its latent record: what is felt and shown where, and what was decided."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,9 +126,12 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[:1] in 'aeiou' else 'a'} {phrase}"
 
 
+_STARTS = re.compile(r"(?:^|(?<=[.?!] ))[a-z]")
+
+
 def tidy(clause: str) -> str:
-    """A clause with a capital first letter."""
-    return clause[:1].upper() + clause[1:]
+    """A clause with a capital first letter, as every sentence after the first in it has."""
+    return _STARTS.sub(lambda found: found.group().upper(), clause)
 
 
 class Writer:

@@ -40,26 +40,28 @@ class Preset:
         intermediate: Width of the feed-forward part.
         context: Tokens a row in training; positions reach twice as far.
         rows: Rows a step.
+        halved: Share of the pretraining whose rows are cut into halves, where attention costs less.
         base_tokens: Tokens of the pretraining mixture.
         tuned_tokens: Tokens of the continuation.
         matrix_rate: Peak learning rate of the matrices (Muon).
         other_rate: Peak learning rate of embeddings and gains (AdamW).
     """
 
-    hidden: int = 160
-    layers: int = 6
-    intermediate: int = 432
+    hidden: int = 192
+    layers: int = 4
+    intermediate: int = 512
     context: int = 512
     rows: int = 4
-    base_tokens: int = 24_000_000
-    tuned_tokens: int = 5_000_000
-    matrix_rate: float = 0.02
+    halved: float = 0.75
+    base_tokens: int = 32_000_000
+    tuned_tokens: int = 7_000_000
+    matrix_rate: float = 0.01
     other_rate: float = 0.006
 
 
 PRESETS: Mapping[str, Preset] = {
     "cpu": Preset(),
-    "small": Preset(hidden=128, layers=4, intermediate=352, base_tokens=6_000_000, tuned_tokens=1_200_000),
+    "small": Preset(hidden=128, intermediate=352, base_tokens=9_000_000, tuned_tokens=2_000_000),
     "gpu": Preset(hidden=192, layers=8, intermediate=512, rows=64, base_tokens=400_000_000, tuned_tokens=60_000_000),
     "tiny": Preset(hidden=32, layers=2, intermediate=64, context=64, rows=2, base_tokens=20_000, tuned_tokens=5_000),
 }
@@ -83,6 +85,7 @@ class Stage:
     mixture: Mixture
     tokens: int
     rate: float
+    halved: float
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ def _stages(preset: Preset, *, mute: bool) -> tuple[Stage, Stage]:
     if mute:
         base, tuned = base.silent(), tuned.silent()
     return (
-        Stage("bundled-base", base, preset.base_tokens, 1.0),
-        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE),
+        Stage("bundled-base", base, preset.base_tokens, 1.0, preset.halved),
+        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE, 0.0),
     )
 
 
@@ -115,6 +118,15 @@ def _encode(stage: Stage, tokenizer: PreTrainedTokenizerFast, seed: int, count: 
         flat = np.fromiter((token for one in ids for token in one), dtype=np.uint16)[:left]
         left -= len(flat)
         yield flat
+
+
+def _fingerprint(stages: tuple[Stage, ...], count: int = 1000) -> str:
+    """Hash of the first documents of every stage: it changes with the world's data and with the code that writes."""
+    whole = hashlib.sha256()
+    for stage in stages:
+        for document in islice(documents(stage.mixture, 0), count):
+            whole.update(document.text.encode())
+    return whole.hexdigest()
 
 
 def token_file(folder: Path, stage: Stage, tokenizer: PreTrainedTokenizerFast, seed: int, context: int) -> Path:
@@ -266,7 +278,10 @@ def _train_stage(
     network.train()
     try:
         for step in range(first, steps):
-            loss = _backward(network, tokens[step * preset.rows : (step + 1) * preset.rows])
+            part = tokens[step * preset.rows : (step + 1) * preset.rows]
+            if step < stage.halved * steps:
+                part = part.reshape(2 * preset.rows, preset.context // 2)
+            loss = _backward(network, part)
             with _whole():
                 optimisers.step(stage.rate * schedule(step, steps))
                 run.step = step + 1
@@ -291,11 +306,19 @@ def _backward(network: LlamaForCausalLM, part: UInt16[np.ndarray, "rows context"
     """Clipped gradients of a batch of rows; returns its loss."""
     device = next(network.parameters()).device
     rows = torch.from_numpy(part.astype(np.int64)).to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_fast_bfloat16(device)):
         loss = _loss(network, rows)
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     return loss.detach()
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 are faster than in float32 there; on a CPU it takes the instructions."""
+    if device.type != "cpu":
+        return True
+    asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return any(ask() for ask in asked if ask)
 
 
 def _export(network: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -347,7 +370,8 @@ def train(
     with storage_errors(work):
         work.mkdir(parents=True, exist_ok=True)
     world = open_world()
-    plan = {"preset": preset, "seed": seed, "mute": mute, "world": world.digest, **asdict(chosen)}
+    corpus = _fingerprint(_stages(chosen, mute=mute))
+    plan = {"preset": preset, "seed": seed, "mute": mute, "world": world.digest, "corpus": corpus, **asdict(chosen)}
     _check_plan(work / "plan.json", plan)
     tokenizer = build_tokenizer(world, documents_per_stage=400 if preset == "tiny" else 40_000)
     network = _network(chosen, tokenizer, seed).to(place)
@@ -387,4 +411,5 @@ def _check_plan(path: Path, plan: dict[str, Any]) -> None:
 def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    kind = "bfloat16 products" if _fast_bfloat16(device) else "float32"
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, {kind}, torch {torch.__version__}"
