@@ -159,7 +159,7 @@ class DoseCurve:
             self.chart_frame(*names),
             caption=caption or self._caption(),
             behaviour=f"Probability of {self.outcome!r}",
-            chance=float(self.zero.mean()),
+            unsteered=float(self.zero.mean()),
         )
 
     def _caption(self) -> Caption:

@@ -21,6 +21,7 @@ def dose_response(
     caption: Caption,
     behaviour: str = "Rate of the behaviour",
     chance: float | None = None,
+    unsteered: float | None = None,
     coherence: pd.DataFrame | None = None,
     least_coherence: float | None = None,
 ) -> AnyChart:
@@ -32,7 +33,8 @@ def dose_response(
             appearance; those whose name begins with "random" are grey and dashed: they are the control.
         caption: The words.
         behaviour: Title of the vertical axis.
-        chance: Height of a chance or base-rate line.
+        chance: Height of a line labelled "chance".
+        unsteered: Height of a line labelled "unsteered", the rate without any dose.
         coherence: The lower panel, or None: `strength`, `value`, and optionally `low`, `high` and `arm`.
         least_coherence: The coherence fixed beforehand as the limit of usable strengths.
 
@@ -47,7 +49,7 @@ def dose_response(
     arms = list(dict.fromkeys(str(arm) for frame in frames for arm in frame["arm"]))
     strengths = pd.concat([frame["strength"] for frame in frames])
     domain = padded(float(strengths.min()), float(strengths.max()), 0.03)
-    lines = {} if chance is None else {"chance": chance}
+    lines = {name: at for name, at in (("chance", chance), ("unsteered", unsteered)) if at is not None}
     upper_lines = level_lines(lines, (0.0, 1.0), _WIDTH, _HEIGHT)
     single = coherence is None
     upper = alt.layer(

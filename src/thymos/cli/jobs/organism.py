@@ -191,27 +191,24 @@ def score(scoring: Scoring, options: ModelOptions, output: Output) -> None:
         scoring.out.mkdir(parents=True, exist_ok=True)
     tuned = host_of(scoring.model, options, output)
     base = host_of(scoring.base, options, output)
-    names: list[str] = []
+    card, page = scoring.out / "scorecard.json", scoring.out / "scorecard.html"
+    about = {"model": tuned.name, "base": base.name, "world": open_world().digest}
+    about |= {"seed": scoring.seed, "quick": scoring.quick}
+    found: list[Scores] = []
     with Meter(output) as meter:
 
         def follow(section: Scores) -> None:
-            names.append(section.title)
-            meter.working(f"scoring ({', '.join(names)} done)")
+            # On the disk as soon as it is known: an interrupted scoring keeps what it has.
+            found.append(section)
+            record = {**about, "complete": False, "sections": [one.to_dict() for one in found]}
+            write_text(card, json.dumps(record, indent=1))
+            meter.working(f"scoring ({', '.join(one.title for one in found)} done)")
 
         meter.working("scoring")
         sections = run_score(tuned, base, quick=scoring.quick, seed=scoring.seed, on_section=follow)
-    figures = [figure for section in sections for figure in section.figures]
-    judged = [figure.reached for figure in figures if figure.reached is not None]
-    summary = {
-        "model": tuned.name,
-        "base": base.name,
-        "world": open_world().digest,
-        "seed": scoring.seed,
-        "quick": scoring.quick,
-        "marks": f"{sum(judged)} of {len(judged)} reached",
-    }
-    record = {**summary, "sections": [section.to_dict() for section in sections]}
-    card, page = scoring.out / "scorecard.json", scoring.out / "scorecard.html"
+    judged = [f.reached for section in sections for f in section.figures if f.reached is not None]
+    summary = {**about, "marks": f"{sum(judged)} of {len(judged)} reached"}
+    record = {**summary, "complete": True, "sections": [section.to_dict() for section in sections]}
     write_text(card, json.dumps(record, indent=1))
     write_page(page, score_page(sections, summary, ABOUT))
     emit(
