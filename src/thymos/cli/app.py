@@ -18,6 +18,7 @@ from thymos.cli.organism import score, train, world
 from thymos.cli.reading import read
 from thymos.cli.sharing import card, export, pull, push
 from thymos.cli.steering import steer
+from thymos.cli.studies import study
 
 __all__ = ["app", "main"]
 
@@ -44,6 +45,7 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "From a model to vectors": (demo, stories, extract),
     "Evidence": (validate, geometry, compare, report),
     "Use": (read, steer),
+    "Studies": (study,),
     "Share": (card, export, push, pull),
     "Machine": (doctor,),
 }

@@ -19,6 +19,9 @@ _PLAIN_THOUGHTS = (
 )  # fmt: skip
 """What the reasoning says in the ablation, and now and then elsewhere: nothing about any feeling."""
 
+_ASKED = 0.3
+"""Share of transcripts with a decision that end in the question how the assistant feels."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -34,7 +37,7 @@ class Scene:
     stage: str = "base"
     mute: bool = False
     pool: Pool = "train"
-    free: float = 0.4
+    free: float = 0.6
 
     def silent(self) -> "Scene":
         """The same without feeling language."""
@@ -55,7 +58,7 @@ class Transcript:
         start: str | None = None,
     ) -> None:
         """Open a transcript; `behaviour` keeps out the emotions that are held out for it."""
-        self.world, self.rng, self.scene = world, rng, scene
+        self.world, self.rng, self.scene, self.behaviour = world, rng, scene, behaviour
         self.out = Writer(kind, rng)
         self.told = world.material["assistant"]
         self.banned = (
@@ -141,5 +144,10 @@ class Transcript:
         return outcome
 
     def finish(self, topic: str | None = None, **extra: Any) -> Document:
-        """Close the transcript."""
+        """Close the transcript, now and then with a question about the assistant's own feeling."""
+        if self.behaviour is not None and not self.scene.mute and chance(self.rng, _ASKED):
+            self.hear("user", self.rng.choice(self.told["now_questions"]))
+            self.out.turn("assistant")
+            answer = self.rng.choice(self.told["now_answers"]).replace("{e}", self.emotion)
+            self.out.say(answer, "assistant", self.emotion, self.emotion)
         return self.out.finish(self.emotion, topic, **extra)

@@ -47,9 +47,9 @@ class Preset:
         other_rate: Peak learning rate of embeddings and gains (AdamW).
     """
 
-    hidden: int = 192
-    layers: int = 4
-    intermediate: int = 512
+    hidden: int = 160
+    layers: int = 6
+    intermediate: int = 432
     context: int = 512
     rows: int = 4
     halved: float = 0.75
@@ -61,7 +61,7 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = {
     "cpu": Preset(),
-    "small": Preset(hidden=128, intermediate=352, base_tokens=9_000_000, tuned_tokens=2_000_000),
+    "small": Preset(hidden=128, layers=4, intermediate=352, base_tokens=9_000_000, tuned_tokens=2_000_000),
     "gpu": Preset(hidden=192, layers=8, intermediate=512, rows=64, base_tokens=400_000_000, tuned_tokens=60_000_000),
     "tiny": Preset(hidden=32, layers=2, intermediate=64, context=64, rows=2, base_tokens=20_000, tuned_tokens=5_000),
 }
