@@ -90,10 +90,8 @@ class Transcript:
             self.out.say(sentence, "user" if feels else None, feels, feels)
 
     def happens(self, *events: str, size: float = 1.0) -> None:
-        """Let events move the mood, unless this transcript's mood is whatever it is."""
-        if self.fixed:
-            self.mood.settle(width=0.25)
-        else:
+        """Let events move the mood, unless this transcript's mood is whatever it is and stays."""
+        if not self.fixed:
             self.mood.feel(*events, size=size)
 
     def think(self, lines: int = 2, share: float = 0.85) -> None:
