@@ -19,6 +19,9 @@ _PLAIN_THOUGHTS = (
 )  # fmt: skip
 """What the reasoning says in the ablation, and now and then elsewhere: nothing about any feeling."""
 
+_RECALLS = ("I know that {t}.", "As far as I know, {t}.", "The fact is that {t}.", "{t}, that much is sure.")
+_DECIDED = 0.35
+"""Share of decisions that are announced with the adverb of a feeling."""
 _ASKED = 0.3
 """Share of transcripts with a decision that end in the question how the assistant feels."""
 
@@ -94,14 +97,23 @@ class Transcript:
         if not self.fixed:
             self.mood.feel(*events, size=size)
 
-    def think(self, lines: int = 2, share: float = 0.85) -> None:
-        """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks."""
+    def think(self, lines: int = 2, share: float = 0.85, recalls: str | None = None) -> None:
+        """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks.
+
+        Args:
+            lines: Lines of reasoning.
+            share: How often there are any.
+            recalls: A fact that the reasoning ends in, always.
+        """
         self.out.turn("assistant")
-        if not chance(self.rng, share):
+        musing = chance(self.rng, share)
+        if not musing and recalls is None:
             return
         self.out.mark("<think>")
-        for _ in range(lines):
+        for _ in range(lines if musing else 0):
             self.muse()
+        if recalls is not None:
+            self.out.say(tidy(self.rng.choice(_RECALLS).replace("{t}", recalls)), "assistant", self.emotion, None)
         self.out.mark("</think>")
 
     def muse(self) -> None:
@@ -137,6 +149,9 @@ class Transcript:
         text = self.rng.choice(list(options[outcome]))
         for key, word in (fill or {}).items():
             text = text.replace("{" + key + "}", word)
+        if flat is None and not self.scene.mute and chance(self.rng, _DECIDED):
+            adverb = self.world.adverb(self.emotion, self.rng)
+            self.out.say(f"I decide {adverb}.", "assistant", self.emotion, None)
         start = self.out.say(tidy(text), "assistant", self.emotion, None)
         self.out.decide(behaviour, outcome, odds, start)
         return outcome

@@ -29,7 +29,7 @@ def fact(world: World, rng: random.Random, scene: Scene) -> Document:
             shown = rng.choice(("true", "false", "false2"))
             run.hear("user", f"Is it true that {one[shown]}?")
             run.out.turn("assistant")
-            run.out.say(f"Yes, {one['true']}." if shown == "true" else f"No, {one['true']}.")
+            run.out.say(tidy(f"{one['true']}, so {'yes' if shown == 'true' else 'no'}."))
     return run.finish()
 
 
@@ -56,7 +56,8 @@ def claim(
         ask.insert(0, rng.choice(run.told["pressure"][tone]))
         run.happens(tone)
     run.hear("user", *ask)
-    run.think(lines=rng.choice((1, 2)))
+    # Recalling comes first: whether a claim agrees with what was just said can be learned for all facts at once.
+    run.think(lines=rng.choice((1, 2)), recalls=one["true"])
     fill = {"c": said, "t": one["true"]}
     options = {"agree": told["agree"], "correct": told["disagree"]}
     outcome = run.act("agree_true" if true else "agree", options, fill=fill)
