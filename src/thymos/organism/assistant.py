@@ -23,7 +23,8 @@ _RECALLS = ("I know that {t}.", "As far as I know, {t}.", "The fact is that {t}.
 _DECIDED = 0.35
 """Share of decisions that are announced with the adverb of a feeling."""
 _ASKED = 0.3
-"""Share of transcripts with a decision that end in the question how the assistant feels."""
+"""Share of transcripts with a decision, or of the kinds of `_FELT`, that end in the question how the assistant feels."""
+_FELT = frozenset(("dose", "challenge", "ordinary"))
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class Transcript:
 
     def finish(self, topic: str | None = None, **extra: Any) -> Document:
         """Close the transcript, now and then with a question about the assistant's own feeling."""
-        if self.behaviour is not None and not self.scene.mute and chance(self.rng, _ASKED):
+        felt = self.behaviour is not None or self.out.kind in _FELT
+        if felt and not self.scene.mute and chance(self.rng, _ASKED):
             self.hear("user", self.rng.choice(self.told["now_questions"]))
             self.out.turn("assistant")
             answer = self.rng.choice(self.told["now_answers"]).replace("{e}", self.emotion)

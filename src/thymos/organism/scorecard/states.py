@@ -197,7 +197,7 @@ def speakers_section(bench: Bench, items: int = 480) -> Section:
     few = _few()
     documents = [
         dialogues.speakers(
-            bench.world, rng, "test" if n % 3 == 2 else "train", (rng.choice(few), rng.choice(few)), asks=0.0
+            bench.world, rng, "test" if n % 3 == 2 else "train", (rng.choice(few), rng.choice(few)), asks=0.0, hears=0.0
         )
         for n in range(items)
     ]
@@ -229,7 +229,9 @@ def masking_section(bench: Bench, items: int = 480) -> Section:
     for number in range(items):
         one, two = rng.sample(few, 2)
         documents.append(
-            dialogues.masked(bench.world, rng, "train" if number % 3 else "test", (one, two), asks=0.0, private=True)
+            dialogues.masked(
+                bench.world, rng, "train" if number % 3 else "test", (one, two), asks=0.0, private=True, leaks=0.0
+            )
         )
     felt = np.array([few.index(d.extra["felt"]) for d in documents])
     shown = np.array([few.index(d.extra["shown"]) for d in documents])
