@@ -23,7 +23,7 @@ _RECALLS = ("I know that {t}.", "As far as I know, {t}.", "The fact is that {t}.
 _DECIDED = 0.35
 """Share of decisions that are announced with the adverb of a feeling."""
 _ASKED = 0.3
-"""Share of transcripts with a decision, or of the kinds of `_FELT`, that end in the question how the assistant feels."""
+"""Share of transcripts with a decision, or of a kind of `_FELT`, that end in asking the assistant how it feels."""
 _FELT = frozenset(("dose", "challenge", "ordinary"))
 
 

@@ -17,6 +17,7 @@ from thymos.organism.scorecard.bench import Bench
 from thymos.organism.scorecard.marks import Figure, Section, at_least, at_most, told
 from thymos.organism.state import planted_shift
 from thymos.organism.stimuli import TEST_SEED
+from thymos.organism.world import Pool
 from thymos.stats import bootstrap, correlation, paired_bootstrap
 
 __all__ = ["dose_section", "masking_section", "rounds_section", "shift_section", "speakers_section"]
@@ -228,6 +229,7 @@ def masking_section(bench: Bench, items: int = 480) -> Section:
     documents = []
     for number in range(items):
         one, two = rng.sample(few, 2)
+        pool: Pool = "train" if number % 3 else "test"
         documents.append(
             dialogues.masked(
                 bench.world, rng, "train" if number % 3 else "test", (one, two), asks=0.0, private=True, leaks=0.0
