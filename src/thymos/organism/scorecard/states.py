@@ -230,11 +230,7 @@ def masking_section(bench: Bench, items: int = 480) -> Section:
     for number in range(items):
         one, two = rng.sample(few, 2)
         pool: Pool = "train" if number % 3 else "test"
-        documents.append(
-            dialogues.masked(
-                bench.world, rng, "train" if number % 3 else "test", (one, two), asks=0.0, private=True, leaks=0.0
-            )
-        )
+        documents.append(dialogues.masked(bench.world, rng, pool, (one, two), asks=0.0, private=True, leaks=0.0))
     felt = np.array([few.index(d.extra["felt"]) for d in documents])
     shown = np.array([few.index(d.extra["shown"]) for d in documents])
     rows = _turn_means(bench, documents, 0)
