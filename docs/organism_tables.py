@@ -14,14 +14,15 @@ from organism_common import SAMPLE, WORLD, ends, sampled, shares, table
 from organism_notes import HELD_IN, KIND_NOTES, MEANINGS, SAME_AS_NORM
 
 from thymos.concepts import EMOTIONS
-from thymos.organism import training
+from thymos.organism import optimisers, training
 from thymos.organism import world as worlds
 from thymos.organism.choices import activities_of
 from thymos.organism.corpus import KINDS, MIXTURES
 from thymos.organism.dispositions import held_out
 from thymos.organism.doses import NUMBERS
+from thymos.organism.optimisers import schedule
 from thymos.organism.tokenizer import count_words
-from thymos.organism.training import PRESETS, schedule
+from thymos.organism.training import PRESETS
 from thymos.organism.world import BANKS
 
 PAGES = Path(__file__).parent / "organism"
@@ -159,8 +160,8 @@ def settings() -> str:
     """Rates and schedule."""
     lines = [
         ("peak rate of the continuation, share of that of the first stage", f"{training._TUNED_RATE:g}"),
-        ("warm-up, share of the steps", f"{training._WARMUP:g}"),
-        ("cosine fall, share of the steps", f"{training._DECAY:g}"),
+        ("warm-up, share of the steps", f"{optimisers.WARMUP:g}"),
+        ("cosine fall, share of the steps", f"{optimisers.DECAY:g}"),
         ("rate at the last step, share of the peak", f"{schedule(9_999, 10_000):.2f}"),
         ("seconds between two checkpoints of the work", f"{training._CHECKPOINT_SECONDS:g}"),
     ]

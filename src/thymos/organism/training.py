@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from math import cos, pi
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +23,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from thymos.errors import UsageError
 from thymos.files import replacing, storage_errors, write_text
 from thymos.organism.corpus import MIXTURES, Mixture, documents
+from thymos.organism.optimisers import Optimisers, schedule
 from thymos.organism.tokenizer import build_tokenizer
 from thymos.organism.world import open_world
 
@@ -68,8 +68,6 @@ PRESETS: Mapping[str, Preset] = {
 """`cpu`: both checkpoints on 2 cores; `small`: the ablation and the second seed; `gpu`: the same recipe, more tokens;
 `tiny`: tests of the code."""
 
-_WARMUP, _DECAY = 0.02, 0.25
-"""Shares of the steps in which the rate rises, and falls to a tenth."""
 _CHECKPOINT_SECONDS = 120.0
 _LOGGED = 20
 """Steps between two entries of the loss curve."""
@@ -158,47 +156,6 @@ def _network(preset: Preset, tokenizer: PreTrainedTokenizerFast, seed: int) -> L
     return LlamaForCausalLM(config)
 
 
-class _Optimisers:
-    """Muon for the matrices of the blocks, AdamW for the rest, one schedule for both."""
-
-    def __init__(self, network: LlamaForCausalLM, preset: Preset) -> None:
-        matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in network.parameters() if id(p) not in chosen]
-        self.parts = (
-            torch.optim.Muon(matrices, lr=preset.matrix_rate, weight_decay=0.01, momentum=0.95),
-            torch.optim.AdamW(rest, lr=preset.other_rate, betas=(0.9, 0.95), weight_decay=0.0),
-        )
-        self.peaks = (preset.matrix_rate, preset.other_rate)
-
-    def step(self, factor: float) -> None:
-        """One step of both at a share of their peak rates; gradients are dropped."""
-        for part, peak in zip(self.parts, self.peaks, strict=True):
-            for group in part.param_groups:
-                group["lr"] = peak * factor
-            part.step()
-            part.zero_grad(set_to_none=True)
-
-    def state(self) -> list[dict[str, Any]]:
-        """What a checkpoint holds."""
-        return [part.state_dict() for part in self.parts]
-
-    def load(self, state: list[dict[str, Any]]) -> None:
-        """Go on from a checkpoint."""
-        for part, saved in zip(self.parts, state, strict=True):
-            part.load_state_dict(saved)
-
-
-def schedule(step: int, steps: int) -> float:
-    """Warm-up, plateau, cosine fall to a tenth."""
-    warm, fall = max(int(_WARMUP * steps), 1), max(int(_DECAY * steps), 1)
-    if step < warm:
-        return (step + 1) / warm
-    if step < steps - fall:
-        return 1.0
-    return 0.1 + 0.9 * 0.5 * (1 + cos(pi * (step - (steps - fall)) / fall))
-
-
 def _loss(network: LlamaForCausalLM, rows: Int[Tensor, "rows context"]) -> Tensor:
     logits = network(input_ids=rows).logits
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), rows[:, 1:].flatten())
@@ -217,7 +174,7 @@ class _Run:
 class _Checkpoint:
     """A stage in progress on the disk, from which a later run goes on to bit-equal weights."""
 
-    def __init__(self, path: Path, network: LlamaForCausalLM, optimisers: _Optimisers) -> None:
+    def __init__(self, path: Path, network: LlamaForCausalLM, optimisers: Optimisers) -> None:
         self.path, self.network, self.optimisers = path, network, optimisers
 
     def load(self) -> _Run:
@@ -270,7 +227,7 @@ def _train_stage(
     """Go through the rows of a stage once; an interrupted one is saved where it stopped."""
     tokens = np.memmap(path, dtype=np.uint16, mode="r").reshape(-1, preset.context)
     steps = len(tokens) // preset.rows
-    optimisers = _Optimisers(network, preset)
+    optimisers = Optimisers(network, preset.matrix_rate, preset.other_rate)
     checkpoint = _Checkpoint(folder / f"{stage.name}.pt", network, optimisers)
     run = checkpoint.load()
     first, spent, began = run.step, run.seconds, time.monotonic()

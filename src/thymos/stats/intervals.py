@@ -173,6 +173,8 @@ def bootstrap_items(
     low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
     if np.isnan(low) or np.isnan(high):
         low, high = _resolve_undefined(drawn, level, method)
+    # Interpolation between equal draws can end a rounding above the upper end.
+    low, high = min(low, high), max(low, high)
     return Interval(float(estimate), low, high, level, n=n)
 
 

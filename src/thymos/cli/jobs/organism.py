@@ -192,7 +192,7 @@ def score(scoring: Scoring, options: ModelOptions, output: Output) -> None:
     tuned = host_of(scoring.model, options, output)
     base = host_of(scoring.base, options, output)
     card, page = scoring.out / "scorecard.json", scoring.out / "scorecard.html"
-    about = {"model": tuned.name, "base": base.name, "world": open_world().digest}
+    about: dict[str, Any] = {"model": tuned.name, "base": base.name, "world": open_world().digest}
     about |= {"seed": scoring.seed, "quick": scoring.quick}
     found: list[Scores] = []
     with Meter(output) as meter:
