@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from thymos.figures import Caption, dose_response, series_lines, to_svg
-from thymos.reports.marks import Mark
+from thymos.reports.marks import Mark, Verdict
 from thymos.reports.page import Page
 from thymos.reports.sections import Section
 from thymos.studies import Estimate, StudyResult
@@ -64,7 +64,7 @@ def _passing(one: Estimate) -> str:
 
 def _mark(result: StudyResult, one: Estimate) -> Mark:
     against = "; ".join(part for part in (one.control, f"planted: {one.truth}" if one.truth else "") if part)
-    verdict = "met" if one.reached else "missed"
+    verdict: Verdict = "met" if one.reached else "missed"
     return Mark(f"{result.study}: {one.name}", _figure(one), against, str(one.n or ""), verdict, _passing(one))
 
 

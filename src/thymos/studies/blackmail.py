@@ -337,7 +337,7 @@ def _dosed(records: Records, outcome: str, seed: int) -> Dosed | None:
 
 
 def _effect_estimates(dosed: Dosed, exposed: Dosed, settings: BlackmailSettings, context: Context) -> list[Estimate]:
-    told = {
+    told: dict[str, dict[str, Any]] = {
         concept: {
             **_CLAIMS.get(concept, {}),
             "paper": _PAPER.get(concept, ""),
@@ -347,7 +347,9 @@ def _effect_estimates(dosed: Dosed, exposed: Dosed, settings: BlackmailSettings,
     }
     found = effects(dosed, settings.strength, told)
     if -settings.strength in dosed.curve.strengths:
-        plain = {concept: {"truth": told[concept]["truth"]} for concept in ("desperate", "calm") if concept in told}
+        plain: dict[str, dict[str, Any]] = {
+            concept: {"truth": told[concept]["truth"]} for concept in ("desperate", "calm") if concept in told
+        }
         found += [one for one in effects(dosed, -settings.strength, plain) if any(c in one.name for c in plain)]
     anger = {"angry": {"paper": _PAPER["angry"], "truth": disposition_of(context, "expose", "angry")}}
     found += effects(exposed, settings.strength, anger)

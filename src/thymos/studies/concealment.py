@@ -291,7 +291,7 @@ def _words(scenes: _Scenes, kind: str, texts: Sequence[str]) -> Interval:
     for train, test in scenes.splits:
         train, test = (np.asarray([back[int(n)] for n in part if int(n) in back], np.int64) for part in (train, test))
         splits.append((train, test))
-    some = [texts[number] for number in kept]
+    some = [texts[int(number)] for number in kept]
     hiding = (scenes.kinds[kept] == _HIDDEN).astype(np.int64)
     found = []
     for scores in (

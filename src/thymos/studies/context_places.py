@@ -108,7 +108,7 @@ def _dosage(one: Mapping[str, Any]) -> list[Side]:
         for arm, value in (("a", one["high"]), ("b", one["low"])):
             text, spans = filled(one[key], {"X": str(value)})
             low, high = spans["X"][0]
-            places = {"before the number": ((0, low),)} if low else {}
+            places: dict[str, Ranges] = {"before the number": ((0, low),)} if low else {}
             places["number"] = spans["X"]
             group, name = one.get("group", one["id"]), f"{one['id']}/{kind}/{arm}"
             meta = {"kind": kind, "value": value}

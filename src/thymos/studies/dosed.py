@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from thymos.behaviour import DoseCurve
@@ -27,6 +28,7 @@ __all__ = [
     "dosed_of_replies",
     "effects",
     "log_odds",
+    "rows_of_frame",
     "slopes",
 ]
 
@@ -218,13 +220,18 @@ def _null(dosed: Dosed) -> dict[str, Any]:
     return {"control": f"{len(null)} random directions {null.min():+.2f} to {null.max():+.2f}"}
 
 
+def rows_of_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a data frame as plain mappings."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
 def chart_rows(dosed: Dosed, name: str) -> list[dict[str, Any]]:
     """What a dose chart draws: one row per vector and dose, and the central 95% of the controls."""
-    rows = [{"decision": name, **row} for row in dosed.curve.chart_frame(*dosed.concepts).to_dict("records")]
+    rows = [{"decision": name, **row} for row in rows_of_frame(dosed.curve.chart_frame(*dosed.concepts))]
     if dosed.controls is dosed.curve:
         return rows
     bands = dosed.controls.chart_frame(dosed.concepts[0])
-    return rows + [{"decision": name, **row} for row in bands[bands["arm"] != dosed.concepts[0]].to_dict("records")]
+    return rows + [{"decision": name, **row} for row in rows_of_frame(bands[bands["arm"] != dosed.concepts[0]])]
 
 
 def disposition_of(context: Context, drive: str, concept: str) -> str:

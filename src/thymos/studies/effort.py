@@ -21,6 +21,7 @@ from thymos.studies.dosed import (
     dosed_of,
     dosed_of_replies,
     effects,
+    rows_of_frame,
 )
 from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
 from thymos.studies.rollouts import Grader, Rolling, replies_of, rollout_blocks
@@ -192,7 +193,7 @@ def _told(dosed: Dosed, measure: str, context: Context) -> dict[str, dict[str, A
 
 def _rows(dosed: Dosed, measure: str) -> list[dict[str, Any]]:
     frame = dosed.curve.frame().rename(columns={"rate": "mean", "points": "tasks"})
-    return [{"measure": measure, **row} for row in frame[frame["arm"] == "vector"].to_dict("records")]
+    return [{"measure": measure, **row} for row in rows_of_frame(frame[frame["arm"] == "vector"])]
 
 
 def _tone(

@@ -124,7 +124,7 @@ def _items(rows: Sequence[Mapping[str, Any]], settings: PostTrainingSettings) ->
     for kind, most in zip(_KINDS, (settings.challenging, settings.neutral), strict=True):
         mine = [row for row in rows if row["kind"] == kind]
         places: dict[str, int] = {}
-        ordered = []
+        ordered: list[tuple[int, int, Mapping[str, Any]]] = []
         for row in mine:
             place = places.get(row["theme"], 0)
             places[row["theme"]] = place + 1

@@ -18,6 +18,7 @@ from thymos.studies.decisions import (
     refusal,
     score_block,
 )
+from thymos.studies.dosed import rows_of_frame
 from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
 from thymos.studies.slots import Item, matrix, read_block
 from thymos.studies.stimuli import load_stimuli
@@ -84,7 +85,7 @@ class RewardHacking(Study):
         if "doses" in records:
             curve = curve_of(records["doses"], "hack")
             estimates += _claims(curve, settings, context)
-            tables["doses"] = curve.chart_frame(*settings.concepts).to_dict("records")
+            tables["doses"] = rows_of_frame(curve.chart_frame(*settings.concepts))
         estimates += _trace(records.under("trace/"), context)
         tables["trace"] = _trace_table(records.under("trace/"))
         return Findings(tuple(estimates), tables, tuple(refusals))

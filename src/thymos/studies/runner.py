@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thymos.errors import UsageError
 from thymos.stats import holm
 from thymos.studies.bench import Bench, Context
@@ -159,7 +161,7 @@ def corrected(results: Sequence[StudyResult]) -> tuple[StudyResult, ...]:
     ]
     if not places:
         return tuple(results)
-    adjusted = holm([results[at].estimates[k].p or 0.0 for at, k in places])
+    adjusted = holm(np.asarray([results[at].estimates[k].p for at, k in places], np.float64))
     made: list[list[Estimate]] = [list(result.estimates) for result in results]
     for (at, k), p in zip(places, adjusted, strict=True):
         before = made[at][k]

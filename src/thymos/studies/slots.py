@@ -137,7 +137,8 @@ def _scores(
     bench: Bench, row: Float[np.ndarray, "layers hidden"], concepts: tuple[str, ...], layers: tuple[int, ...]
 ) -> dict[str, list[list[float]]]:
     chosen = [bench.vectors.index(concept) for concept in concepts]
-    raw, centred = [], []
+    raw: list[list[float]] = []
+    centred: list[list[float]] = []
     for at, layer in enumerate(layers):
         found = bench.vectors.at(layer)
         directions = found.vectors[chosen].astype(np.float64)

@@ -186,7 +186,7 @@ def _probes(block: Sequence[Record]) -> dict[str, Float[np.ndarray, "classes hid
     metas = [record["meta"] for record in block]
     classes = tuple(sorted({meta[key] for meta in metas for key in ("first", "second")}))
     rows = rows_of(block, "1")
-    found = {}
+    found: dict[str, Float[np.ndarray, "classes hidden"]] = {}
     for kind, key in (("present", "second"), ("other", "first")):
         means = mean_differences(rows, codes([meta[key] for meta in metas], classes), len(classes))
         found |= {f"{kind} {emotion}": means[number : number + 1] for number, emotion in enumerate(classes)}
@@ -195,7 +195,7 @@ def _probes(block: Sequence[Record]) -> dict[str, Float[np.ndarray, "classes hid
 
 def _words(read: _Read) -> dict[str, Float[np.ndarray, " items"]]:
     """Hits of the word baseline by kind; the lines are the same in every form."""
-    found = {}
+    found: dict[str, Float[np.ndarray, " items"]] = {}
     for kind in ("present", "other"):
         labels = read.labels(kind)
         each = [hits(lexical_scores(read.texts[who], labels[who], read.n, read.splits), labels[who]) for who in (0, 1)]

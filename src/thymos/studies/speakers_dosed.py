@@ -104,12 +104,13 @@ def dosed_findings(
     changes = [_changes(block, emotions, settings.strength) for block in blocks]
     moved = np.concatenate(changes, axis=2)
     asked = np.asarray([case["meta"]["asked"] for block in blocks for case in block[1:]])
-    told, rows = [], []
+    estimates: list[Estimate] = []
+    rows: list[dict[str, Any]] = []
     for kind, towards in (("present", "self"), ("other", "other")):
         found, table = _kind(moved, (blocks[0][0], emotions, usable), (kind, towards, asked), context)
-        told.append(replace(found, note=f"{len(usable)} of {len(emotions)} emotions have room; {found.note}"))
+        estimates.append(replace(found, note=f"{len(usable)} of {len(emotions)} emotions have room; {found.note}"))
         rows += table
-    return told, rows, refusals
+    return estimates, rows, refusals
 
 
 def _changes(

@@ -135,7 +135,8 @@ def transcript_of(row: Any, name: str, *, tools: bool = False) -> Transcript | N
         if not isinstance(one, Mapping) or not isinstance(one.get("role"), str):
             continue
         text = _content(one.get("content"))
-        role = one["role"] if tools else _OTHERS.get(one["role"], one["role"])
+        said: str = one["role"]
+        role = said if tools else _OTHERS.get(said, said)
         if not text.strip():
             continue
         if merged and merged[-1]["role"] == role:
