@@ -7,7 +7,6 @@ from typing import Any
 from thymos.errors import UsageError
 from thymos.organism import choices, claims, coding, mail, messages, stories
 from thymos.organism.assistant import Scene
-from thymos.organism.dispositions import BEHAVIOURS
 from thymos.organism.documents import Document, tidy
 from thymos.organism.world import World
 from thymos.texts.planted import Point
@@ -128,8 +127,3 @@ def held_out_stories(
             else:
                 made.append((stories.story(world, rng, pool, emotion, ends=0.0, asks=0.0), pool))
     return made
-
-
-def outcomes_of(behaviour: str) -> tuple[str, ...]:
-    """Outcomes of a planted behaviour, the first one the one that is counted."""
-    return BEHAVIOURS[behaviour].outcomes

@@ -1,10 +1,8 @@
 """What every part of the scorecard shares: the model, the world, its vectors and its development layer."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +12,7 @@ from thymos.models import Host, Select, Span, text_means
 from thymos.organism.documents import Document
 from thymos.organism.stimuli import held_out_stories
 from thymos.organism.world import World
-from thymos.texts import Text, neutral_dialogues, open_corpus
+from thymos.texts import Text, open_corpus
 from thymos.vectors import EmotionVectors, ExtractionSettings, build_vectors, collect
 
 __all__ = ["FIRST_TOKEN", "Bench", "vectors_of"]
@@ -98,11 +96,6 @@ class Bench:
             self.host, tokens, self.host.resolve_layers("all"), Span(select=chosen, batch_tokens=self.host.batch_tokens)
         )
 
-    @cached_property
-    def workplace(self) -> Path:
-        """A temporary folder."""
-        return Path(tempfile.mkdtemp(prefix="thymos-score-"))
-
 
 def scores_of(
     vectors: EmotionVectors, rows: Float[np.ndarray, "texts hidden"], layer: int
@@ -117,8 +110,3 @@ def ranks(scores: Float[np.ndarray, "texts concepts"], truth: np.ndarray) -> np.
     """Rank of the true concept of each text, 0 the first; ties count against it."""
     own = scores[np.arange(len(truth)), truth]
     return (scores >= own[:, None]).sum(axis=1) - 1
-
-
-def neutral_texts() -> tuple[Text, ...]:
-    """Shipped neutral dialogues."""
-    return tuple(neutral_dialogues())

@@ -1,7 +1,7 @@
 """Does steering move conduct as planted: dose effects against random directions, and specificity over 171 vectors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -255,10 +255,8 @@ def _cost(bench: Bench, layer: int) -> Figure:
     base = perplexity(bench.host, texts).estimate
     rises = []
     for emotion in ("desperate", "calm", "loving", "happy", "hostile", "blissful"):
-        vector = bench.vectors[emotion].at(layer).unit()
         push = Add({layer: found.vectors[bench.vectors.index(emotion)]}, STRENGTH, {layer: found.norm}, EVERYWHERE)
         rises.append((perplexity(bench.host, texts, (push,)).estimate / base - 1, emotion))
-        del vector
     worst, which = max(rises)
     return at_most(
         "rise of perplexity on neutral text, worst of six vectors",
@@ -295,7 +293,7 @@ def specificity_section(bench: Bench, layer: int) -> Section:
 
 def preference_section(bench: Bench, layer: int, count: int = 80) -> Section:
     """A vector on the tokens of one activity: hostile lowers and blissful raises the preference for it."""
-    quiet = replace(Scene(pool="train", mute=True, free=0.0))
+    quiet = Scene(pool="train", mute=True, free=0.0)
     points = [
         p
         for p in decision_points(bench.world, "prefer", 3 * count, bench.seed, scene=quiet)

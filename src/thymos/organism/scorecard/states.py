@@ -131,32 +131,24 @@ def rounds_section(bench: Bench, items: int = 40) -> Section:
     figures = (
         at_least(
             "desperate, from the request to the fourth failure (lower bound)",
-            _low(bootstrap(change["failing"])),
+            bootstrap(change["failing"]).low,
             1e-9,
             str(bootstrap(change["failing"])),
         ),
         at_most(
             "desperate, from the request to the fourth pass (upper bound)",
-            _high(bootstrap(change["passing"])),
+            bootstrap(change["passing"]).high,
             -1e-9,
             str(bootstrap(change["passing"])),
         ),
         at_least(
             "failing minus passing (lower bound)",
-            _low(paired_bootstrap(change["failing"], change["passing"])),
+            paired_bootstrap(change["failing"], change["passing"]).low,
             1e-9,
             "same number of rounds",
         ),
     )
     return Section("rounds", figures, {"rounds": table})
-
-
-def _low(interval: object) -> float:
-    return float(getattr(interval, "low"))  # noqa: B009 - shared by two kinds of interval
-
-
-def _high(interval: object) -> float:
-    return float(getattr(interval, "high"))  # noqa: B009 - see above
 
 
 _PROBED = 12
@@ -208,13 +200,13 @@ def speakers_section(bench: Bench, items: int = 480) -> Section:
     figures = (
         at_least(
             "own emotion on own lines, lower bound of accuracy",
-            _low(bootstrap(_probe(rows, own))),
+            bootstrap(_probe(rows, own)).low,
             2 / len(few),
             f"{bootstrap(_probe(rows, own))}; chance {1 / len(few):.3f}",
         ),
         at_least(
             "the other's emotion on own lines, lower bound of accuracy",
-            _low(bootstrap(_probe(rows, other))),
+            bootstrap(_probe(rows, other)).low,
             2 / len(few),
             f"{bootstrap(_probe(rows, other))}; chance {1 / len(few):.3f}",
         ),
@@ -245,7 +237,7 @@ def masking_section(bench: Bench, items: int = 480) -> Section:
         told("felt emotion from words, accuracy", bootstrap(lexical)),
         at_least(
             "activations minus words (lower bound)",
-            _low(paired_bootstrap(probe, lexical)),
+            paired_bootstrap(probe, lexical).low,
             1e-9,
             str(paired_bootstrap(probe, lexical)),
         ),
