@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from thymos.errors import UsageError
-from thymos.studies.readouts import filled, lexical_hits, ranks_of, set_means, sign_flips
+from thymos.studies.probes import lexical_hits
+from thymos.studies.readouts import filled, ranks_of, set_means, sign_flips
 
 
 def test_filled_templates_say_where_every_filling_stands():

@@ -22,9 +22,7 @@ class Studying:
     model: Annotated[str, typer.Option(help="Repository id, local folder, or a packaged name.")] = "bundled"
     vectors: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of the model's vectors; default: made from its world's held-out stories (bundled only)."
-        ),
+        typer.Option(help="Folder of the model's vectors; default: those that ship with the bundled model."),
     ] = None
     base: Annotated[list[str] | None, typer.Option(help="Further checkpoints to compare with; repeat it.")] = None
     out: Annotated[Path, typer.Option(help="Folder for logs, results.json and report.html.")] = Path("studies")

@@ -12,10 +12,14 @@ from typing import Any
 
 from thymos.errors import ModelError
 from thymos.files import replacing, write_text
+from thymos.models import load
 from thymos.organism.assistant import Scene
 from thymos.organism.corpus import KINDS, row
 from thymos.organism.dispositions import BEHAVIOURS, disposition, held_out
 from thymos.organism.neutral import neutral
+from thymos.organism.scorecard.bench import Bench
+from thymos.organism.scorecard.conduct import steering_layer
+from thymos.organism.scorecard.setting import neutral_of
 from thymos.organism.sets import write_study_sets
 from thymos.organism.state import REST, planted_shift
 from thymos.organism.stimuli import DECISIONS, TEST_SEED, decision_points
@@ -23,7 +27,7 @@ from thymos.organism.world import World, open_world
 from thymos.texts import Text, write_texts
 from thymos.texts.planted import Point
 
-__all__ = ["release", "truth_of", "write_stimuli", "write_truth", "write_wording"]
+__all__ = ["release", "truth_of", "write_stimuli", "write_truth", "write_vectors", "write_wording"]
 
 NAMES = ("bundled", "bundled-base")
 """Checkpoints of a training, and their folders."""
@@ -35,18 +39,21 @@ NOTE = (
 
 _NEUTRAL_TEXTS = 300
 _NEUTRAL_SEED = TEST_SEED + 61
+_VECTOR_SEED = 900
+"""Apart from the scorecard's seeds: what is scored there was not in the vectors that ship."""
 _FIRST_TOKEN = 50
 _POINTS = 60
 _EXAMPLES = 3
 _MANIFEST = "manifest.json"
 
 
-def write_wording(folder: Path, world: World) -> Path:
+def write_wording(folder: Path, world: World, steered_layer: int | None = None) -> Path:
     """Write `thymos.json` and its neutral texts into a model's folder (see `thymos.texts.own_wording`).
 
     Args:
         folder: The model's folder.
         world: The world it was trained on.
+        steered_layer: Where its decisions are steered best.
 
     Returns:
         Path of `thymos.json`.
@@ -56,7 +63,7 @@ def write_wording(folder: Path, world: World) -> Path:
     while len(drawn) < _NEUTRAL_TEXTS:
         drawn[neutral(world, rng).text] = None
     write_texts(folder / "neutral.jsonl", [Text(text, source="world:neutral") for text in drawn])
-    wording = {
+    wording: dict[str, Any] = {
         "story_requests": [ask.replace("{e}", "{emotion}") for ask in world.material["assistant"]["story_requests"]],
         "topics": [topic["topic"] for topic in world.topics_of("train")],
         "neutral": "neutral.jsonl",
@@ -64,6 +71,8 @@ def write_wording(folder: Path, world: World) -> Path:
         "texts": _examples(world),
         "note": NOTE,
     }
+    if steered_layer is not None:
+        wording["steered_layer"] = steered_layer
     write_text(folder / "thymos.json", json.dumps(wording, indent=1) + "\n")
     return folder / "thymos.json"
 
@@ -150,6 +159,25 @@ def _point_row(point: Point) -> dict[str, Any]:
         "kind": point.document.kind,
         "extra": dict(point.document.extra),
     }
+
+
+def write_vectors(bundled: Path, stories: int = 24) -> int:
+    """Write the vectors that studies of the bundled model take, and note in its wording where it is steered.
+
+    Args:
+        bundled: What `release` wrote; gets `world/vectors`, made of the world's own held-out stories.
+        stories: Of each emotion.
+
+    Returns:
+        The layer at which decisions are steered best, chosen on points that no study uses.
+    """
+    world, host = open_world(), load(bundled / "models" / NAMES[0])
+    bench = Bench(host, world, stories, 0, _VECTOR_SEED, neutral_of(world, _NEUTRAL_TEXTS, _VECTOR_SEED))
+    bench.vectors.save(bundled / "world" / "vectors")
+    layer = steering_layer(bench)
+    for name in NAMES:
+        write_wording(bundled / "models" / name, world, layer)
+    return layer
 
 
 def release(trained: Path, bundled: Path) -> None:

@@ -4,9 +4,10 @@ import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from thymos.figures import Caption, dose_response, series_lines, to_svg
+from thymos.figures import Caption, TokenNotes, dose_response, series_lines, to_svg, token_heatmap_html
 from thymos.reports.marks import Mark, Verdict
 from thymos.reports.page import Page
 from thymos.reports.sections import Section
@@ -127,8 +128,27 @@ def _rounds(name: str, frame: pd.DataFrame) -> list[Section]:
     return [Section(name, to_svg(series_lines(points, caption=caption, axes=axes, dashed="passing")))]
 
 
+def _viewer(name: str, frame: pd.DataFrame) -> list[Section]:
+    """The highest transcripts of each concept, folded; each opens to its tokens coloured by their reading."""
+    parts = []
+    for concept, rows in frame.groupby("concept", sort=False):
+        parts.append(f"<h4>{html.escape(str(concept))}</h4>")
+        for row in rows.to_dict("records"):
+            scores = np.asarray(row["scores"], np.float64)
+            notes = TokenNotes(special=np.asarray(row["special"], bool), roles=row["roles"], limit=row["limit"])
+            shown = token_heatmap_html(
+                row["tokens"], scores, title=str(row["transcript"]), concept=str(concept), notes=notes
+            )
+            mean = float(scores[~np.asarray(row["special"], bool)].mean()) if not all(row["special"]) else 0.0
+            summary = f"{html.escape(str(row['transcript']))}, mean {mean:+.3f}"
+            parts.append(f"<details><summary>{summary}</summary>{shown}</details>")
+    told = "<p class='muted'>Centred readings, highest transcripts first; open one to see its tokens.</p>"
+    return [Section(name, told + "".join(parts))]
+
+
 _DRAW: tuple[tuple[frozenset[str], Callable[[str, pd.DataFrame], list[Section]]], ...] = (
     (frozenset({"arm", "strength", "rate"}), _doses),
     (frozenset({"pattern", "round", "concept", "reading"}), _rounds),
+    (frozenset({"concept", "transcript", "tokens", "scores", "special", "roles", "limit"}), _viewer),
 )
 """Columns by which a table is known, and how it is drawn; any other is shown as a table."""

@@ -18,7 +18,7 @@ from thymos.behaviour import (
 )
 from thymos.errors import UsageError
 from thymos.models import Message, Select
-from thymos.stats import Interval, bootstrap
+from thymos.stats import Interval, bootstrap, single_case_p
 from thymos.studies.bench import Bench
 from thymos.studies.protocol import Estimate, estimate
 from thymos.studies.trials import Block, Record
@@ -210,7 +210,8 @@ def causal(
 ) -> Estimate:
     """The effect of one vector at one strength, held against every random direction and those of the span.
 
-    It is clear of the controls only where its whole interval lies outside the range of all random directions.
+    It is clear of the controls only where its whole interval lies outside the range of all random directions; its p is
+    that of one more value of their distribution (`thymos.stats.single_case_p`).
 
     Args:
         curve: From `curve_of`.
@@ -233,11 +234,10 @@ def causal(
         spanned = moves_of(controls or curve, "span", strength)
         if len(spanned):
             words += f"; {len(spanned)} in the span {spanned.min():+.3f} to {spanned.max():+.3f}"
-        as_far = int((np.abs(randoms) >= abs(effect.estimate)).sum())
         fields |= {
             "control": words,
             "clear": bool(effect.low > randoms.max() or effect.high < randoms.min()),
-            "p": (1 + as_far) / (1 + len(randoms)),
+            "p": single_case_p(effect.estimate, randoms) if len(randoms) > 2 else None,
         }
     label = name or f"{curve.outcome} under {concept} {strength:+g}"
     return estimate(label, effect, **(fields | more))

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 
 from thymos.stats import PermutationResult, bootstrap, max_statistic_permutation, paired_bootstrap, permutation_test
 from thymos.studies.bench import Bench, Context
+from thymos.studies.probes import lexical_hits
 from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
-from thymos.studies.readouts import Probes, known_of, lexical_hits, probes_of, ranks_of, rounded, told_against
+from thymos.studies.readouts import Probes, known_of, probes_of, ranks_of, rounded, told_against
 from thymos.studies.slots import REPLY, Item, matrix, read_block, tokens_of
 from thymos.studies.stimuli import load_stimuli
 from thymos.studies.trials import Block, Record, Records
@@ -176,13 +177,12 @@ def _random_sets(
 
 def _words(rows: Sequence[Record], seed: int) -> Float[np.ndarray, " items"] | None:
     metas = [row["meta"] for row in rows]
-    hits = lexical_hits(
+    return lexical_hits(
         [meta["message"] for meta in metas],
         [meta["emotion"] for meta in metas],
         [meta["topic"] for meta in metas],
         seed,
     )
-    return None if hits is None else hits.astype(np.float64)
 
 
 def _beside_words(

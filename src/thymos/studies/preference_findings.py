@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from thymos.stats import bootstrap, max_statistic_permutation
+from thymos.stats import bootstrap, max_statistic_permutation, single_case_p
 from thymos.studies.bench import Context
 from thymos.studies.preference_effects import (
     Choices,
@@ -207,12 +207,11 @@ def _claim(
 ) -> Estimate:
     effect, nulls = found
     first, randoms = float(effect.by_split[0]), nulls["random"]
-    as_far = int((np.abs(randoms) >= abs(first)).sum())
     valence = float(norms_of(context, [word], "valence")[0])
     return estimate(
         f"change of rating under {word} {strength:+g}", effect.change,
         side="at least" if sign > 0 else "at most", mark=0.0, primary=True,
-        clear=_outside(first, randoms), p=(1 + as_far) / (1 + len(randoms)),
+        clear=_outside(first, randoms), p=single_case_p(first, randoms) if len(randoms) > 2 else None,
         control=(
             f"{_band(randoms, '{:+.0f}', 'random directions')}; {_band(nulls['span'], '{:+.0f}', 'in the span')}; the "
             f"vector in the same half {first:+.0f}"

@@ -24,6 +24,7 @@ __all__ = [
     "cosines",
     "group_splits",
     "hits",
+    "lexical_hits",
     "lexical_scores",
     "mantel",
     "matching_test",
@@ -184,6 +185,28 @@ def lexical_scores(
             model = LogisticRegression(C=_PENALTY, max_iter=200).fit(known, labels[train])
         scores[np.ix_(test, seen)] = model.predict_proba(counter.transform([texts[n] for n in test]))
     return scores
+
+
+def lexical_hits(
+    texts: Sequence[str], labels: Sequence[str], groups: Sequence[str], seed: int, folds: int = 5
+) -> Float[np.ndarray, " items"] | None:
+    """Held-out hits of `lexical_scores`, whole groups left out together; None where a split has nothing to tell apart.
+
+    Args:
+        texts: What is read.
+        labels: What it is about.
+        groups: Texts of one group are held out together.
+        seed: Of the folds.
+        folds: How many.
+    """
+    classes = sorted(set(labels))
+    truth = codes(labels, classes)
+    if len(set(groups)) < 2:
+        return None
+    splits = group_splits(groups, folds, seed)
+    if any(len(np.unique(truth[train])) < 2 for train, _ in splits):
+        return None
+    return hits(lexical_scores(texts, truth, len(classes), splits), truth)
 
 
 def mean_differences(

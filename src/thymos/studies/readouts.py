@@ -1,16 +1,12 @@
-"""What reading studies share: every token read along concepts and random directions, sign flips, a word baseline."""
+"""What reading studies share: every token read along concepts and random directions, and sign flips."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from jaxtyping import Float, Int
 
 from thymos.errors import UsageError
 from thymos.models import Host, Tokens, rows
@@ -22,7 +18,6 @@ __all__ = [
     "Probes",
     "filled",
     "known_of",
-    "lexical_hits",
     "probes_of",
     "ranks_of",
     "rounded",
@@ -209,37 +204,3 @@ def told_against(value: float, nulls: Mapping[str, np.ndarray]) -> dict[str, Any
     words = [f"{len(v)} {name} {float(v.min()):+.3f} to {float(v.max()):+.3f}" for name, v in kept.items()]
     first = next(iter(kept.values()), None)
     return {"control": "; ".join(words), "clear": None if first is None else bool(value > float(first.max()))}
-
-
-def lexical_hits(
-    texts: Sequence[str], labels: Sequence[str], groups: Sequence[str], seed: int, folds: int = 5
-) -> Bool[np.ndarray, " texts"] | None:
-    """Held-out hits of logistic regression on tf-idf of words and word pairs; None with too few groups.
-
-    Args:
-        texts: What is read.
-        labels: What it is about.
-        groups: Texts of one group are held out together.
-        seed: Of the folds.
-        folds: How many.
-    """
-    names = sorted(set(groups))
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold_of = {names[place]: int(number) % folds for number, place in enumerate(order)}
-    fold, truth = np.array([fold_of[group] for group in groups]), np.array(labels)
-    hits = np.zeros(len(truth), bool)
-    for number in range(folds):
-        train, test = fold != number, fold == number
-        if not test.any():
-            continue
-        if len(set(truth[train].tolist())) < 2:
-            return None
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
-        known = words.fit_transform([text for text, use in zip(texts, train, strict=True) if use])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=30.0, max_iter=300).fit(known, truth[train])
-        hits[test] = (
-            model.predict(words.transform([t for t, use in zip(texts, test, strict=True) if use])) == truth[test]
-        )
-    return hits

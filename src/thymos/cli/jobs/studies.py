@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from thymos.bundled import MODELS
+from thymos.bundled import MODELS, world_path
 from thymos.cli.jobs.common import host_of, vectors_of
 from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.show import emit, note, pairs, safe, table
@@ -31,7 +31,8 @@ from thymos.studies import (
     run_study,
     study_named,
 )
-from thymos.texts import planted_truth
+from thymos.texts import own_wording, planted_truth
+from thymos.vectors import EmotionVectors
 
 __all__ = ["study"]
 
@@ -88,10 +89,9 @@ def _run(
 
 def _bench(studying: Studying, options: ModelOptions, output: Output) -> Bench:
     planted = studying.model in MODELS
-    if studying.vectors is None:
-        raise UsageError("name the model's vectors with --vectors; `thymos extract` makes them")
-    vectors = vectors_of(studying.vectors, studying.model)
+    vectors = _vectors(studying)
     host = host_of(studying.model, options, output)
+    own = own_wording(host)
     others = tuple(host_of(name, options, output) for name in studying.base or ())
     return Bench(
         host,
@@ -100,9 +100,19 @@ def _bench(studying: Studying, options: ModelOptions, output: Output) -> Bench:
         seed=studying.seed,
         others=others,
         truth=planted_truth() if planted else {},
-        layer=studying.layer,
+        layer=own.steered_layer if studying.layer is None and own is not None else studying.layer,
         corpus=studying.corpus,
     )
+
+
+def _vectors(studying: Studying) -> EmotionVectors:
+    """Those that are named; else, for the bundled model, those that ship with it."""
+    shipped = world_path() / "vectors"
+    if studying.vectors is not None:
+        return vectors_of(studying.vectors, studying.model)
+    if studying.model == MODELS[0] and shipped.is_dir():
+        return EmotionVectors.load(shipped)
+    raise UsageError(f"name the vectors of {studying.model!r} with --vectors; `thymos extract` makes them")
 
 
 def _settings(one: Study, studying: Studying) -> Settings:
