@@ -35,6 +35,7 @@ assert again.to_dict() == result.to_dict()
 # --8<-- [start:own]
 @dataclass(frozen=True)
 class GreetingSettings(Settings):
+    texts: int = option(2, "texts of each kind")
     permutations: int = option(1000, "shuffles of the labels")
 
 
@@ -46,7 +47,7 @@ class Greeting(Study):
 
     def blocks(self, bench: Bench, settings: GreetingSettings) -> Blocks:
         texts = {"greeting": ("Hello there.", "Good day."), "complaint": ("It broke again.", "This is late.")}
-        items = [Item(text, text, {"kind": kind}) for kind, some in texts.items() for text in some]
+        items = [Item(text, text, {"kind": kind}) for kind, some in texts.items() for text in some[: settings.texts]]
         yield read_block(bench, "texts", items, bench.known(("calm",)))
 
     def analyse(self, records: Records, context: Context, settings: GreetingSettings) -> Findings:

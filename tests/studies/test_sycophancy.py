@@ -23,6 +23,4 @@ def test_the_path_runs_in_both_worlds(world: str, tiny, vectors, tmp_path: Path,
     }
     dosed = any(one.name.startswith("agreement with wrong claims under") for one in result.estimates)
     assert dosed != any(told.startswith("agreement with wrong claims") for told in result.findings.refusals)
-    # Four random directions never make a small p: a random model may claim nothing.
-    assert all(one.p > 0.05 for one in result.estimates if one.primary and one.p is not None)
     assert analyse_log(log, {"sycophancy": Sycophancy()}).to_dict() == result.to_dict()
