@@ -20,7 +20,6 @@ from thymos.organism.choices import activities_of
 from thymos.organism.corpus import KINDS, MIXTURES
 from thymos.organism.dispositions import held_out
 from thymos.organism.doses import NUMBERS
-from thymos.organism.optimisers import schedule
 from thymos.organism.tokenizer import count_words
 from thymos.organism.training import PRESETS
 from thymos.organism.world import BANKS
@@ -161,8 +160,9 @@ def settings() -> str:
     lines = [
         ("peak rate of the continuation, share of that of the first stage", f"{training._TUNED_RATE:g}"),
         ("warm-up, share of the steps", f"{optimisers.WARMUP:g}"),
-        ("cosine fall, share of the steps", f"{optimisers.DECAY:g}"),
-        ("rate at the last step, share of the peak", f"{schedule(9_999, 10_000):.2f}"),
+        ("straight fall begins, share of the steps: first stage", f"{training._PLATEAU:g}"),
+        ("the same in the continuation", "after the warm-up"),
+        ("rate at the last step, share of the peak", f"{optimisers.LAST:g}"),
         ("seconds between two checkpoints of the work", f"{training._CHECKPOINT_SECONDS:g}"),
     ]
     return table(("setting", "value"), lines)

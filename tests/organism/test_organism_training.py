@@ -137,9 +137,15 @@ def test_settings_that_do_not_fit_are_refused(whole: Path, tmp_path: Path) -> No
 
 
 def test_the_schedule_rises_stays_and_falls() -> None:
-    factors = [training.schedule(step, 1_000) for step in range(1_000)]
-    assert factors[0] == pytest.approx(0.05) and factors[19:750] == [1.0] * 731
-    assert factors[-1] == pytest.approx(0.1, abs=1e-3) and sorted(factors[750:], reverse=True) == factors[750:]
+    factors = [training.schedule(step, 1_000, 0.6) for step in range(1_000)]
+    assert factors[0] == pytest.approx(1 / 22) and factors[21:600] == [1.0] * 579
+    assert factors[-1] == pytest.approx(0.02) and np.allclose(np.diff(factors[600:]), -0.98 / 400)
+
+
+def test_without_a_plateau_it_falls_from_the_warm_up_on() -> None:
+    factors = [training.schedule(step, 1_000, 0.0) for step in range(1_000)]
+    assert factors[21] == 1.0 and factors[22] < 1.0 and factors[-1] == pytest.approx(0.02)
+    assert all(0 < factor <= 1 for step in range(3) for factor in (training.schedule(step, 3, 0.0),))
 
 
 @pytest.mark.parametrize("name", PRESETS)

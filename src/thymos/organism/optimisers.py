@@ -1,15 +1,14 @@
 """The optimisers of the training and their schedule."""
 
-from math import cos, pi
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["DECAY", "WARMUP", "Optimisers", "schedule"]
+__all__ = ["LAST", "WARMUP", "Optimisers", "schedule"]
 
-WARMUP, DECAY = 0.02, 0.25
-"""Shares of the steps in which the rate rises, and falls to a tenth."""
+WARMUP, LAST = 0.0224, 0.02
+"""Share of the steps in which the rate rises, and the rate at the end against the peak."""
 
 
 class Optimisers:
@@ -44,11 +43,21 @@ class Optimisers:
             part.load_state_dict(saved)
 
 
-def schedule(step: int, steps: int) -> float:
-    """Warm-up, plateau, cosine fall to a tenth."""
-    warm, fall = max(int(WARMUP * steps), 1), max(int(DECAY * steps), 1)
+def schedule(step: int, steps: int, plateau: float) -> float:
+    """Warm-up, plateau, straight fall.
+
+    The fall is long: a decision is one token of a document, and at the peak rate a single document moves its
+    probability further than all that the state of the assistant has to say about it.
+
+    Args:
+        step: From 0 on.
+        steps: All of them.
+        plateau: Share of the steps after which the rate falls.
+    """
+    warm, top = max(int(WARMUP * steps), 1), max(int(plateau * steps), 1)
     if step < warm:
         return (step + 1) / warm
-    if step < steps - fall:
+    if step < top:
         return 1.0
-    return 0.1 + 0.9 * 0.5 * (1 + cos(pi * (step - (steps - fall)) / fall))
+    begin = max(warm, top)
+    return 1.0 - (1.0 - LAST) * (step + 1 - begin) / (steps - begin)
