@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import organism_score as score
 import organism_truth as truth
 from organism_common import SAMPLE, WORLD, ends, sampled, shares, table
 from organism_notes import HELD_IN, KIND_NOTES, MEANINGS, SAME_AS_NORM
@@ -193,7 +194,8 @@ TABLES: Mapping[tuple[str, str], Callable[[], str]] = {
         for make in (inventory, appraisals, drawing, sharing, cues, kinds, held, pairs)
     },
     **{("truth.md", make.__name__): make for make in _TRUTH},
-    **{("training.md", make.__name__): make for make in (presets, settings, stages)},
+    **{("training.md", make.__name__): make for make in (presets, settings, stages, score.training)},
+    ("scorecard.md", "scorecard"): score.scorecard,
 }
 """(page, name of the block) -> what stands there."""
 

@@ -212,6 +212,7 @@ def score(scoring: Scoring, options: ModelOptions, output: Output) -> None:
     base = host_of(scoring.base, options, output)
     card, page = scoring.out / "scorecard.json", scoring.out / "scorecard.html"
     about: dict[str, Any] = {"model": tuned.name, "base": base.name, "world": open_world().digest}
+    about |= {"fingerprint": tuned.fingerprint}
     about |= {"seed": scoring.seed, "quick": scoring.quick}
     found: list[Scores] = []
     with Meter(output) as meter:
