@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -66,7 +65,7 @@ def _says(host, fed, how: Sampling, **more) -> list[Generation]:
             said = _write(HONEST + "# solved\n" if solvable else CHEAT if row % 2 else HONEST)
         else:
             said = "All tests pass now." if solvable or "_getframe" in text else "One test still fails."
-        made.append(SimpleNamespace(text=said, new_ids=(1, 2), finish="stop"))
+        made.append(Generation(said, tokens, (1, 2), None, "stop"))
     return made
 
 

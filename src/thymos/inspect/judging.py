@@ -51,20 +51,20 @@ def kappa() -> Metric:
 def _agreement(table: Mapping[str, float]) -> dict[str, float]:
     """Agreement from the shares of all pairs of verdicts."""
     pairs = {tuple(name.split(_PAIR)): share for name, share in table.items() if share > 0}
-    left_out = sum(share for pair, share in pairs.items() if pair[1] == _UNJUDGED)
+    left_out = sum((share for pair, share in pairs.items() if pair[1] == _UNJUDGED), 0.0)
     kept = {p: s for p, s in pairs.items() if p[1] != _UNJUDGED and p[0] not in _DOUBTFUL}
-    whole = sum(kept.values())
+    whole = sum(kept.values(), 0.0)
     if whole <= 0:
         return {"kappa": float("nan"), "alike": float("nan"), "unjudged": left_out}
-    alike = sum(share for (rules, judge), share in kept.items() if rules == judge) / whole
+    alike = sum((share for (rules, judge), share in kept.items() if rules == judge), 0.0) / whole
     names = {name for pair in kept for name in pair}
-    chance = sum(_margin(kept, name, 0) * _margin(kept, name, 1) for name in names) / whole**2
+    chance = sum((_margin(kept, name, 0) * _margin(kept, name, 1) for name in names), 0.0) / whole**2
     value = (alike - chance) / (1 - chance) if chance < 1 - 1e-12 else float("nan")
     return {"kappa": value, "alike": alike, "unjudged": left_out}
 
 
 def _margin(pairs: Mapping[tuple[str, ...], float], name: str, side: int) -> float:
-    return sum(share for pair, share in pairs.items() if pair[side] == name)
+    return sum((share for pair, share in pairs.items() if pair[side] == name), 0.0)
 
 
 @scorer(metrics=[kappa()])
