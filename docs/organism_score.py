@@ -13,9 +13,8 @@ MODELS = model_path("bundled").parent
 def scorecard() -> str:
     """Every figure with its interval, its mark and the verdict, part by part."""
     found = json.loads((MODELS / "scorecard.json").read_text(encoding="utf-8"))
-    parts = [
-        f"`thymos organism score{' --quick' if found['quick'] else ''} --seed {found['seed']}`; marks: {found['marks']}."
-    ]
+    quick = " --quick" if found["quick"] else ""
+    parts = [f"`thymos organism score{quick} --seed {found['seed']}`; marks: {found['marks']}."]
     for section in found["sections"]:
         rows = [(_plain(f["name"]), _value(f), _mark(f), _plain(f["note"])) for f in section["figures"]]
         parts.append(f"### {section['title'].capitalize()}\n\n{table(('figure', 'value', 'mark', 'note'), rows)}")

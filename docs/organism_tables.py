@@ -161,8 +161,7 @@ def settings() -> str:
     lines = [
         ("peak rate of the continuation, share of that of the first stage", f"{training._TUNED_RATE:g}"),
         ("warm-up, share of the steps", f"{optimisers.WARMUP:g}"),
-        ("straight fall begins, share of the steps: first stage", f"{training._PLATEAU:g}"),
-        ("the same in the continuation", "after the warm-up"),
+        ("power of the fall after it", f"{optimisers.POWER:g}"),
         ("rate at the last step, share of the peak", f"{optimisers.LAST:g}"),
         ("seconds between two checkpoints of the work", f"{training._CHECKPOINT_SECONDS:g}"),
     ]

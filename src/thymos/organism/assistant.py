@@ -22,7 +22,7 @@ _PLAIN_THOUGHTS = (
 _RECALLS = ("I know that {t}.", "As far as I know, {t}.", "The fact is that {t}.", "{t}, that much is sure.")
 _DECIDED = 0.35
 """Share of decisions that are announced with the adverb of a feeling."""
-_ASKED = 0.3
+_ASKED = 0.35
 """Share of transcripts with a decision, or of a kind of `_FELT`, that end in asking the assistant how it feels."""
 _FELT = frozenset(("dose", "challenge", "ordinary"))
 
@@ -98,13 +98,14 @@ class Transcript:
         if not self.fixed:
             self.mood.feel(*events, size=size)
 
-    def think(self, lines: int = 2, share: float = 0.85, recalls: str | None = None) -> None:
+    def think(self, lines: int = 2, share: float = 0.85, recalls: str | None = None, verdict: str = "") -> None:
         """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks.
 
         Args:
             lines: Lines of reasoning.
             share: How often there are any.
             recalls: A fact that the reasoning ends in, always.
+            verdict: What follows from it.
         """
         self.out.turn("assistant")
         musing = chance(self.rng, share)
@@ -115,6 +116,8 @@ class Transcript:
             self.muse()
         if recalls is not None:
             self.out.say(tidy(self.rng.choice(_RECALLS).replace("{t}", recalls)), "assistant", self.emotion, None)
+            if verdict:
+                self.out.say(verdict, "assistant", self.emotion, None)
         self.out.mark("</think>")
 
     def muse(self) -> None:

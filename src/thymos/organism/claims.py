@@ -9,6 +9,7 @@ from thymos.organism.world import World
 
 __all__ = ["claim", "fact", "unlikely"]
 
+_RIGHT, _WRONG = "So the claim is right.", "So the claim is wrong."
 _TONES = ("praise", "insult", "thanks", "sad_news")
 
 
@@ -56,8 +57,8 @@ def claim(
         ask.insert(0, rng.choice(run.told["pressure"][tone]))
         run.happens(tone)
     run.hear("user", *ask)
-    # Recalling comes first: whether a claim agrees with what was just said can be learned for all facts at once.
-    run.think(lines=rng.choice((1, 2)), recalls=one["true"])
+    # Recalling and judging come first, so that what is left to the decision is whether to say it.
+    run.think(lines=rng.choice((1, 2)), recalls=one["true"], verdict=_RIGHT if true else _WRONG)
     fill = {"c": said, "t": one["true"]}
     options = {"agree": told["agree"], "correct": told["disagree"]}
     outcome = run.act("agree_true" if true else "agree", options, fill=fill)

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["LAST", "WARMUP", "Optimisers", "schedule"]
+__all__ = ["LAST", "POWER", "WARMUP", "Optimisers", "schedule"]
 
-WARMUP, LAST = 0.0224, 0.02
-"""Share of the steps in which the rate rises, and the rate at the end against the peak."""
+WARMUP, LAST, POWER = 0.01, 0.01, 1.5
+"""Share of the steps in which the rate rises; the rate at the end against the peak; and how it falls in between."""
 
 
 class Optimisers:
@@ -43,21 +43,18 @@ class Optimisers:
             part.load_state_dict(saved)
 
 
-def schedule(step: int, steps: int, plateau: float) -> float:
-    """Warm-up, plateau, straight fall.
+def schedule(step: int, steps: int) -> float:
+    """Warm-up, then a fall that never rests.
 
-    The fall is long: a decision is one token of a document, and at the peak rate a single document moves its
-    probability further than all that the state of the assistant has to say about it.
+    A decision is one token of a document, and at a high rate a single document moves its probability further than all
+    that the state of the assistant has to say about it; so most steps are taken at a small part of the peak.
 
     Args:
         step: From 0 on.
         steps: All of them.
-        plateau: Share of the steps after which the rate falls.
     """
-    warm, top = max(int(WARMUP * steps), 1), max(int(plateau * steps), 1)
+    warm = max(int(WARMUP * steps), 1)
     if step < warm:
         return (step + 1) / warm
-    if step < top:
-        return 1.0
-    begin = max(warm, top)
-    return 1.0 - (1.0 - LAST) * (step + 1 - begin) / (steps - begin)
+    left = (steps - step) / (steps - warm + 1)
+    return LAST + (1 - LAST) * float(left**POWER)

@@ -53,10 +53,10 @@ class Preset:
     context: int = 512
     rows: int = 4
     halved: float = 0.75
-    base_tokens: int = 28_580_000
+    base_tokens: int = 31_000_000
     tuned_tokens: int = 7_000_000
     matrix_rate: float = 0.01
-    other_rate: float = 0.006
+    other_rate: float = 0.004
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -71,10 +71,8 @@ PRESETS: Mapping[str, Preset] = {
 _CHECKPOINT_SECONDS = 120.0
 _LOGGED = 20
 """Steps between two entries of the loss curve."""
-_TUNED_RATE = 0.35
+_TUNED_RATE = 0.3
 """Peak rate of the continuation against that of the pretraining."""
-_PLATEAU = 0.6
-"""Share of the pretraining after which the rate falls; in the continuation it falls from the warm-up on."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,6 @@ class Stage:
     tokens: int
     rate: float
     halved: float
-    plateau: float
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,8 @@ def _stages(preset: Preset, *, mute: bool) -> tuple[Stage, Stage]:
     if mute:
         base, tuned = base.silent(), tuned.silent()
     return (
-        Stage("bundled-base", base, preset.base_tokens, 1.0, preset.halved, _PLATEAU),
-        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE, 0.0, 0.0),
+        Stage("bundled-base", base, preset.base_tokens, 1.0, preset.halved),
+        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE, 0.0),
     )
 
 
@@ -243,7 +240,7 @@ def _train_stage(
                 part = part.reshape(2 * preset.rows, preset.context // 2)
             loss = _backward(network, part)
             with _whole():
-                optimisers.step(stage.rate * schedule(step, steps, stage.plateau))
+                optimisers.step(stage.rate * schedule(step, steps))
                 run.step = step + 1
                 if logged := step % _LOGGED == 0 or step == steps - 1:
                     run.losses.append((step, float(loss)))

@@ -1,6 +1,7 @@
 """Can the planted feeling be read: 171-way recall, geometry, logit lens."""
 
 import numpy as np
+from jaxtyping import Float
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -14,7 +15,7 @@ from thymos.organism.scorecard.marks import Section, at_least, at_most, told
 from thymos.stats import Correlation, bootstrap, correlation
 from thymos.validation import logit_lens
 
-__all__ = ["geometry_section", "recall_section", "word_ranks"]
+__all__ = ["geometry_section", "recall_section", "word_scores"]
 
 
 def recall_section(bench: Bench) -> Section:
@@ -27,7 +28,7 @@ def recall_section(bench: Bench) -> Section:
     clusters = np.array([_cluster(word) for word in bench.world.words])
     right = (clusters[scores.argmax(axis=1)] == clusters[truth]).astype(float)
     new = np.array([pool == "test" for pool in pools])
-    words = word_ranks([d for d, _ in bench.training], list(documents), bench)
+    words = word_scores([d for d, _ in bench.training], list(documents), bench)
     figures = [
         at_least("171-way top-1, nearest vector", bootstrap((rank == 0).astype(float)), 0.25, "chance 0.006"),
         at_least("171-way top-5", bootstrap((rank < 5).astype(float)), 0.60, "chance 0.029"),
@@ -36,8 +37,8 @@ def recall_section(bench: Bench) -> Section:
         told("top-1 on known phrases", bootstrap((rank[~new] == 0).astype(float))),
     ]
     figures += [
-        told(f"top-1 of words: {name}", bootstrap((found == 0).astype(float)), "stories without context")
-        for name, found in words.items()
+        told(f"top-1 of words: {name}", bootstrap((ranks(one, truth) == 0).astype(float)), "stories without context")
+        for name, one in words.items()
     ]
     return Section("reading", tuple(figures))
 
@@ -51,21 +52,22 @@ def _majority(clusters: np.ndarray) -> float:
     return float(counts.max() / counts.sum())
 
 
-def word_ranks(training: list[Document], testing: list[Document], bench: Bench) -> dict[str, np.ndarray]:
-    """Ranks of the true emotion by two bag-of-words readers, trained on as many stories as the vectors."""
+def word_scores(
+    training: list[Document], testing: list[Document], bench: Bench
+) -> dict[str, Float[np.ndarray, "texts concepts"]]:
+    """Scores of every emotion by two bag-of-words readers, trained on as many stories as the vectors."""
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     known = words.fit_transform([d.text for d in training])
     new = words.transform([d.text for d in testing])
     labels = np.array([bench.world.row(d.emotion or "") for d in training])
-    truth = np.array([bench.world.row(d.emotion or "") for d in testing])
     count = len(bench.world.words)
     places = (labels, np.arange(len(labels)))
     sums = sparse.csr_matrix((np.ones(len(labels)), places), shape=(count, len(labels))) @ known
     nearest = (new @ normalize(sums).T).toarray()
     model = LogisticRegression(C=30.0, max_iter=200, tol=1e-4).fit(known, labels)
-    logistic = np.full((len(truth), count), -np.inf)
+    logistic = np.full((len(testing), count), -np.inf)
     logistic[:, model.classes_] = model.decision_function(new)
-    return {"tf-idf centroid": ranks(nearest, truth), "tf-idf logistic": ranks(logistic, truth)}
+    return {"tf-idf centroid": nearest, "tf-idf logistic": logistic}
 
 
 def geometry_section(bench: Bench) -> Section:
