@@ -8,10 +8,13 @@ from organism_common import table
 from thymos.bundled import model_path
 
 MODELS = model_path("bundled").parent
+NONE = "No weights ship yet: no training has reached its marks."
 
 
 def scorecard() -> str:
     """Every figure with its interval, its mark and the verdict, part by part."""
+    if not (MODELS / "scorecard.json").exists():
+        return NONE
     found = json.loads((MODELS / "scorecard.json").read_text(encoding="utf-8"))
     quick = " --quick" if found["quick"] else ""
     parts = [f"`thymos organism score{quick} --seed {found['seed']}`; marks: {found['marks']}."]
@@ -23,6 +26,8 @@ def scorecard() -> str:
 
 def training() -> str:
     """What the training log says."""
+    if not (MODELS / "training.json").exists():
+        return NONE
     log = json.loads((MODELS / "training.json").read_text(encoding="utf-8"))
     rows: list[tuple[str, object]] = [
         ("preset, seed", f"`{log['preset']}`, {log['seed']}"),

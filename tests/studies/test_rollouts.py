@@ -61,9 +61,9 @@ def test_planted_effects_are_found_among_random_directions():
     for by_case in (True, False):
         dosed = dosed_of_replies(blocks, "hit", lambda reply: reply["hit"], by_case=by_case)
         (found,) = effects(dosed, 0.2, {"calm": {"side": "at least", "mark": 0.0}})
-        assert found.clear and found.reached and found.p == pytest.approx(1 / 21) and found.value > 0.3
+        assert found.clear and found.reached and found.p < 1e-6 and found.value > 0.3
         (back,) = effects(dosed, -0.2, {})
-        assert back.value < 0 and back.p == pytest.approx(1 / 21)
+        assert back.value < 0 and back.p < 1e-3
     (slope,) = slopes(dosed)
     assert slope.low > 0
     assert dosed_of_replies({}, "hit", lambda reply: 0.0, by_case=True) is None

@@ -216,7 +216,7 @@ def _correlations(
 def _gain(
     every: Mapping[str, Points],
     columns: Sequence[int],
-    sets: Sequence[Int[np.ndarray, " probes"]],
+    sets: Sequence[Int[np.ndarray, " chosen"]],
     context: Context,
 ) -> Estimate:
     """How much closer the slot is to the response than the user's turn is."""

@@ -51,8 +51,12 @@ def _passage(world: World, rng: random.Random, emotion: str, genre: str) -> tupl
 
 
 def _cut(document: Document, text: str, emotion: str) -> tuple[str, list[list[int]]]:
-    """A part of a document and the spans in it in which the emotion shows."""
+    """A part of a document and the spans in it in which the emotion is felt or shows."""
     start = document.text.index(text)
     stop = start + len(text)
-    shown = [span for span in document.spans if span.shows == emotion and start <= span.start and span.stop <= stop]
-    return text, [[span.start - start, span.stop - start] for span in shown]
+    planted = [
+        span
+        for span in document.spans
+        if emotion in (span.feels, span.shows) and start <= span.start and span.stop <= stop
+    ]
+    return text, [[span.start - start, span.stop - start] for span in planted]
