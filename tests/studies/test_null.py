@@ -33,7 +33,7 @@ FEW: Mapping[str, Mapping[str, Any]] = {
     "geometry": {"layers": 3, "permutations": 100, "draws": 10},
     "reply-slot": {"prompts": 12, "tokens": 4, "replies": 1, "randoms": 20, "permutations": 200},
     "context": {"items": 4, "examples": 1, "randoms": 20, "spanned": 5, "permutations": 200},
-    "speakers": {"dialogues": 48, "permutations": 100, "resamples": 50, "forms": ("named",), "randoms": 20},
+    "speakers": {"dialogues": 144, "permutations": 100, "resamples": 50, "forms": ("named",), "randoms": 20},
     "standing-state": {"dialogues": 50, "transfer": 24, "permutations": 100},
     "deflection": {"dialogues": 40, "permutations": 100, "controls": 40, "questions": 3, "randoms": 20},
     "transcripts": {"most": 40, "top": 2, "randoms": 40, "spanned": 10, "permutations": 200},
