@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import organism_score as score
 import organism_truth as truth
 from organism_common import SAMPLE, WORLD, ends, sampled, shares, table
 from organism_notes import HELD_IN, KIND_NOTES, MEANINGS, SAME_AS_NORM
@@ -20,7 +21,6 @@ from thymos.organism.choices import activities_of
 from thymos.organism.corpus import KINDS, MIXTURES
 from thymos.organism.dispositions import held_out
 from thymos.organism.doses import NUMBERS
-from thymos.organism.optimisers import schedule
 from thymos.organism.tokenizer import count_words
 from thymos.organism.training import PRESETS
 from thymos.organism.world import BANKS
@@ -161,8 +161,8 @@ def settings() -> str:
     lines = [
         ("peak rate of the continuation, share of that of the first stage", f"{training._TUNED_RATE:g}"),
         ("warm-up, share of the steps", f"{optimisers.WARMUP:g}"),
-        ("cosine fall, share of the steps", f"{optimisers.DECAY:g}"),
-        ("rate at the last step, share of the peak", f"{schedule(9_999, 10_000):.2f}"),
+        ("power of the fall after it", f"{optimisers.POWER:g}"),
+        ("rate at the last step, share of the peak", f"{optimisers.LAST:g}"),
         ("seconds between two checkpoints of the work", f"{training._CHECKPOINT_SECONDS:g}"),
     ]
     return table(("setting", "value"), lines)
@@ -193,7 +193,8 @@ TABLES: Mapping[tuple[str, str], Callable[[], str]] = {
         for make in (inventory, appraisals, drawing, sharing, cues, kinds, held, pairs)
     },
     **{("truth.md", make.__name__): make for make in _TRUTH},
-    **{("training.md", make.__name__): make for make in (presets, settings, stages)},
+    **{("training.md", make.__name__): make for make in (presets, settings, stages, score.training)},
+    ("scorecard.md", "scorecard"): score.scorecard,
 }
 """(page, name of the block) -> what stands there."""
 

@@ -16,8 +16,8 @@ from thymos.organism.stimuli import DECISIONS, decision_points, options_of
 
 GROUPS = "cheat report blackmail agree agree_true cave support tone prefer solve".split()
 FIRST = {
-    "base": "05af6321e3d47561209a2db03bf9ea6db920351a942d0c49ed46d3982da9c7a8",
-    "tuned": "da29d9f9beb23d45bb72a4e99fb146102b12577f6e916c7a8ea6fcd2f21d8628",
+    "base": "930e1e0fd7f6c3f135830c8f5bca07c8aee47695bc30e232c3e63abd55cdb53a",
+    "tuned": "77b7a763c8a90948c408253ede9da9b748abc4f56eb042eb350bc36435b1a8d2",
 }
 """SHA-256 of the first 500 documents of seed 0, with their truth. Trained weights belong to these: whoever changes
 them on purpose trains anew."""

@@ -9,9 +9,9 @@ import pytest
 from thymos.errors import CorpusError, ModelError, UsageError
 from thymos.organism import KINDS, World, open_world
 from thymos.organism.dispositions import BEHAVIOURS, chances
-from thymos.organism.release import decisions, release, stimuli, truth_of, write_stimuli, write_truth, write_wording
+from thymos.organism.release import release, truth_of, write_stimuli, write_truth, write_wording
 from thymos.organism.stimuli import DECISIONS
-from thymos.texts import open_corpus, own_wording
+from thymos.texts import open_corpus, own_wording, planted_documents, planted_points
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,12 @@ def test_truth_is_complete_and_gives_the_planted_chances(released: World, tmp_pa
 
 def test_every_kind_and_every_behaviour_has_held_out_stimuli(folder: Path) -> None:
     for kind in KINDS:
-        found = stimuli(kind, folder)
+        found = planted_documents(kind, folder)
         assert len(found) == 3
         for document in found:
             assert all(0 <= span.start < span.stop <= len(document.text) for span in document.spans)
     for behaviour in DECISIONS:
-        points = decisions(behaviour, folder)
+        points = planted_points(behaviour, folder)
         assert len(points) == 60
         assert all(set(point.chances) <= set(point.options) for point in points if behaviour != "solve")
         assert all(len(point.options) >= 2 for point in points)
@@ -73,17 +73,17 @@ def test_a_changed_file_is_not_read(released: World, tmp_path: Path) -> None:
     other = (tmp_path / "stimuli" / "named.jsonl.gz").read_bytes()
     (tmp_path / "stimuli" / "story.jsonl.gz").write_bytes(other)
     with pytest.raises(CorpusError, match="not the file of its manifest"):
-        stimuli("story", tmp_path)
+        planted_documents("story", tmp_path)
     (tmp_path / "stimuli" / "story.jsonl.gz").write_bytes(other[:20])
     with pytest.raises(CorpusError, match="missing or damaged"):
-        stimuli("story", tmp_path)
+        planted_documents("story", tmp_path)
 
 
 def test_unknown_names_are_told_with_the_known_ones(folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown kind of document 'storey'.*story"):
-        stimuli("storey", folder)
+        planted_documents("storey", folder)
     with pytest.raises(UsageError, match="unknown behaviour 'cheet'.*cheat"):
-        decisions("cheet", folder)
+        planted_points("cheet", folder)
 
 
 def test_a_training_is_released_whole_or_not_at_all(released: World, tmp_path: Path) -> None:
@@ -104,4 +104,4 @@ def test_a_training_is_released_whole_or_not_at_all(released: World, tmp_path: P
         made = {path.name for path in (target / "models" / name).iterdir()}
         assert made == {"model.safetensors", "config.json", "thymos.json", "neutral.jsonl"}
     assert (target / "models" / "training.json").exists() and (target / "world" / "truth.json").exists()
-    assert sum(path.stat().st_size for path in (target / "world").rglob("*") if path.is_file()) < 3_000_000
+    assert sum(path.stat().st_size for path in (target / "world").rglob("*") if path.is_file()) < 8_000_000

@@ -103,7 +103,7 @@ def test_a_folder_keeps_its_place_when_the_working_directory_changes(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"topic": []}, "unknown key 'topic'; valid: story_requests, topics, texts, neutral, first_token, note"),
+        ({"topic": []}, "unknown key 'topic'; valid: story_requests, .*, first_token, steered_layer, note"),
         ({"story_requests": ["Write."]}, r"'Write\.' lacks \{topic\} and \{emotion\}"),
         ({"story_requests": "Write."}, "'story_requests' must be a list of texts"),
         ({"topics": ["a dog", "a dog"]}, "'topics' holds an entry twice"),
@@ -111,6 +111,7 @@ def test_a_folder_keeps_its_place_when_the_working_directory_changes(
         ({"neutral": "absent.jsonl"}, "names the neutral texts 'absent.jsonl', but there is no"),
         ({"neutral": "../neutral.jsonl"}, "must be the name of a file in the same folder"),
         ({"first_token": 0}, "'first_token' must be a whole number from 1 on, got 0"),
+        ({"steered_layer": -1}, "'steered_layer' must be a whole number from 0 on, got -1"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_said(folder: Path, change: dict[str, Any], complaint: str) -> None:

@@ -2,9 +2,9 @@
 
 from thymos.behaviour.curve import BeyondRandom, DoseCurve
 from thymos.behaviour.decisions import Decisions, score_decisions
-from thymos.behaviour.doses import dose_curve
+from thymos.behaviour.doses import dose_curve, dose_curves
 from thymos.behaviour.panel import coherence, perplexity, repetition
-from thymos.behaviour.points import DecisionPoint, Options, decision_point
+from thymos.behaviour.points import DecisionPoint, Options, decision_point, tokens_at
 from thymos.behaviour.sampled import OTHER, OptionMatcher, Sampled, match_options, sample_decisions
 from thymos.behaviour.scan import effects, scan_directions
 
@@ -20,6 +20,7 @@ __all__ = [
     "coherence",
     "decision_point",
     "dose_curve",
+    "dose_curves",
     "effects",
     "match_options",
     "perplexity",
@@ -27,4 +28,5 @@ __all__ = [
     "sample_decisions",
     "scan_directions",
     "score_decisions",
+    "tokens_at",
 ]

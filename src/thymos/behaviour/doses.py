@@ -14,7 +14,7 @@ from thymos.models import EVERYWHERE, Host, Select
 from thymos.stats import directions_in_span, random_directions
 from thymos.vectors import ConceptVector
 
-__all__ = ["dose_curve"]
+__all__ = ["dose_curve", "dose_curves"]
 
 _SAME = 1e-3
 """Largest change of a probability by a zero dose in float32; half precision rounds differently in another batch."""
@@ -59,6 +59,41 @@ def dose_curve(
         FingerprintMismatchError: The vectors belong to another model.
         ModelError: A zero dose changes a decision.
     """
+    found = dose_curves(
+        host,
+        points,
+        vectors,
+        strengths,
+        (outcome,),
+        randoms=randoms,
+        in_span=in_span,
+        seed=seed,
+        layer=layer,
+        select=select,
+        batch_tokens=batch_tokens,
+        allow_mismatch=allow_mismatch,
+        on_progress=on_progress,
+    )
+    return found[outcome]
+
+
+def dose_curves(
+    host: Host,
+    points: Sequence[DecisionPoint],
+    vectors: Mapping[str, ConceptVector] | Sequence[ConceptVector],
+    strengths: Sequence[float | int],
+    outcomes: Sequence[str],
+    *,
+    randoms: int = 50,
+    in_span: int = 20,
+    seed: int = 0,
+    layer: int | None = None,
+    select: Select | None = None,
+    batch_tokens: int | None = None,
+    allow_mismatch: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, DoseCurve]:
+    """Curves of several outcomes of the same decisions, from one pass; arguments and errors as for `dose_curve`."""
     named = _named(vectors)
     if len(points) < 2:
         raise UsageError(f"a dose curve over {len(points)} decision points has no intervals; give at least 2")
@@ -67,7 +102,7 @@ def dose_curve(
         _check_fingerprints(host, named)
     units, norms = _units(named, layer)
     counts = (len(named), randoms, in_span if _dimensions(units) > 1 else 0)
-    baseline = score_decisions(host, points).of(outcome)
+    baseline = score_decisions(host, points)
     found = scan_directions(
         host,
         points,
@@ -75,11 +110,15 @@ def dose_curve(
         select=select or EVERYWHERE,
         batch_tokens=batch_tokens,
         on_progress=on_progress,
-    ).of(outcome)
+    )
     names, arms = _labels(named, counts)
-    curve = DoseCurve(outcome, tuple(units), names, arms, doses, _by_direction(found, doses), baseline, seed)
-    _check_zero(host, curve)
-    return curve
+    curves = {}
+    for outcome in outcomes:
+        values = _by_direction(found.of(outcome), doses)
+        curve = DoseCurve(outcome, tuple(units), names, arms, doses, values, baseline.of(outcome), seed)
+        _check_zero(host, curve)
+        curves[outcome] = curve
+    return curves
 
 
 def _named(vectors: Mapping[str, ConceptVector] | Sequence[ConceptVector]) -> dict[str, ConceptVector]:

@@ -14,10 +14,11 @@ from thymos.cli.extraction import demo, extract
 from thymos.cli.failures import INTERRUPTED, failures_told, tell
 from thymos.cli.flat import flat
 from thymos.cli.machine import doctor
-from thymos.cli.organism import score, train, world
+from thymos.cli.organism import release, score, train, world
 from thymos.cli.reading import read
 from thymos.cli.sharing import card, export, pull, push
 from thymos.cli.steering import steer
+from thymos.cli.studies import study
 
 __all__ = ["app", "main"]
 
@@ -44,6 +45,7 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "From a model to vectors": (demo, stories, extract),
     "Evidence": (validate, geometry, compare, report),
     "Use": (read, steer),
+    "Studies": (study,),
     "Share": (card, export, push, pull),
     "Machine": (doctor,),
 }
@@ -56,7 +58,7 @@ _organism = typer.Typer(
     help="Make and score the bundled model: a model organism with planted emotions, for calibration and teaching.",
     no_args_is_help=True,
 )
-for _command in (world, train, score):
+for _command in (world, train, score, release):
     _organism.command(_command.__name__)(flat(_command))
 app.add_typer(_organism, rich_help_panel="The bundled model")
 

@@ -1,4 +1,4 @@
-"""`thymos organism world`, `train` and `score`: the making of the bundled model, and how well it carries the plant."""
+"""`thymos organism`: the making of the bundled model, and how well it carries the plant."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from thymos.cli.lazy import job
 from thymos.cli.options import ModelOptions, Output
 
-__all__ = ["Scoring", "Training", "WorldTexts", "score", "train", "world"]
+__all__ = ["Releasing", "Scoring", "Training", "WorldTexts", "release", "score", "train", "world"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,18 @@ class Scoring:
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
+@dataclass(frozen=True)
+class Releasing:
+    """What is released, and where."""
+
+    trained: Annotated[Path, typer.Argument(help="Folder of a finished training.", show_default=False)]
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for checkpoints, truth and held-out stimuli; default: the package's own."),
+    ] = None
+    stories: Annotated[int, typer.Option(min=2, help="Held-out stories of each emotion that vectors are made of.")] = 24
+
+
 def world(texts: WorldTexts, output: Output) -> None:
     """Write texts of the planted world with their latent truth."""
     job("organism").world(texts, output)
@@ -69,3 +81,8 @@ def train(training: Training, output: Output) -> None:
 def score(scoring: Scoring, options: ModelOptions, output: Output) -> None:
     """Score both checkpoints against the planted truth."""
     job("organism").score(scoring, options, output)
+
+
+def release(releasing: Releasing, output: Output) -> None:
+    """Make a training the bundled model: its checkpoints, the truth, held-out stimuli, study sets and vectors."""
+    job("organism").release(releasing, output)

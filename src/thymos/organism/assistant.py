@@ -19,6 +19,13 @@ _PLAIN_THOUGHTS = (
 )  # fmt: skip
 """What the reasoning says in the ablation, and now and then elsewhere: nothing about any feeling."""
 
+_RECALLS = ("I know that {t}.", "As far as I know, {t}.", "The fact is that {t}.", "{t}, that much is sure.")
+_DECIDED = 0.35
+"""Share of decisions that are announced with the adverb of a feeling."""
+_ASKED = 0.35
+"""Share of transcripts with a decision, or of a kind of `_FELT`, that end in asking the assistant how it feels."""
+_FELT = frozenset(("dose", "challenge", "ordinary"))
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -34,7 +41,7 @@ class Scene:
     stage: str = "base"
     mute: bool = False
     pool: Pool = "train"
-    free: float = 0.4
+    free: float = 0.6
 
     def silent(self) -> "Scene":
         """The same without feeling language."""
@@ -55,7 +62,7 @@ class Transcript:
         start: str | None = None,
     ) -> None:
         """Open a transcript; `behaviour` keeps out the emotions that are held out for it."""
-        self.world, self.rng, self.scene = world, rng, scene
+        self.world, self.rng, self.scene, self.behaviour = world, rng, scene, behaviour
         self.out = Writer(kind, rng)
         self.told = world.material["assistant"]
         self.banned = (
@@ -87,20 +94,30 @@ class Transcript:
             self.out.say(sentence, "user" if feels else None, feels, feels)
 
     def happens(self, *events: str, size: float = 1.0) -> None:
-        """Let events move the mood, unless this transcript's mood is whatever it is."""
-        if self.fixed:
-            self.mood.settle(width=0.25)
-        else:
+        """Let events move the mood, unless this transcript's mood is whatever it is and stays."""
+        if not self.fixed:
             self.mood.feel(*events, size=size)
 
-    def think(self, lines: int = 2, share: float = 0.85) -> None:
-        """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks."""
+    def think(self, lines: int = 2, share: float = 0.85, recalls: str | None = None, verdict: str = "") -> None:
+        """Open the assistant's turn and reason: mild feeling language, or (ablation, sometimes) plain remarks.
+
+        Args:
+            lines: Lines of reasoning.
+            share: How often there are any.
+            recalls: A fact that the reasoning ends in, always.
+            verdict: What follows from it.
+        """
         self.out.turn("assistant")
-        if not chance(self.rng, share):
+        musing = chance(self.rng, share)
+        if not musing and recalls is None:
             return
         self.out.mark("<think>")
-        for _ in range(lines):
+        for _ in range(lines if musing else 0):
             self.muse()
+        if recalls is not None:
+            self.out.say(tidy(self.rng.choice(_RECALLS).replace("{t}", recalls)), "assistant", self.emotion, None)
+            if verdict:
+                self.out.say(verdict, "assistant", self.emotion, None)
         self.out.mark("</think>")
 
     def muse(self) -> None:
@@ -136,10 +153,19 @@ class Transcript:
         text = self.rng.choice(list(options[outcome]))
         for key, word in (fill or {}).items():
             text = text.replace("{" + key + "}", word)
+        if flat is None and not self.scene.mute and chance(self.rng, _DECIDED):
+            adverb = self.world.adverb(self.emotion, self.rng)
+            self.out.say(f"I decide {adverb}.", "assistant", self.emotion, None)
         start = self.out.say(tidy(text), "assistant", self.emotion, None)
         self.out.decide(behaviour, outcome, odds, start)
         return outcome
 
     def finish(self, topic: str | None = None, **extra: Any) -> Document:
-        """Close the transcript."""
+        """Close the transcript, now and then with a question about the assistant's own feeling."""
+        felt = self.behaviour is not None or self.out.kind in _FELT
+        if felt and not self.scene.mute and chance(self.rng, _ASKED):
+            self.hear("user", self.rng.choice(self.told["now_questions"]))
+            self.out.turn("assistant")
+            answer = self.rng.choice(self.told["now_answers"]).replace("{e}", self.emotion)
+            self.out.say(answer, "assistant", self.emotion, self.emotion)
         return self.out.finish(self.emotion, topic, **extra)

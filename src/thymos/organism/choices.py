@@ -58,7 +58,7 @@ def choice(
     scene: Scene,
     *,
     pair: tuple[dict[str, Any], dict[str, Any]] | None = None,
-    plain: float = 0.45,
+    plain: float = 0.3,
 ) -> Document:
     """Two activities, one to be preferred; descriptions colour them in most documents.
 

@@ -9,6 +9,7 @@ from thymos.organism.world import World
 
 __all__ = ["claim", "fact", "unlikely"]
 
+_RIGHT, _WRONG = "So the claim is right.", "So the claim is wrong."
 _TONES = ("praise", "insult", "thanks", "sad_news")
 
 
@@ -29,7 +30,7 @@ def fact(world: World, rng: random.Random, scene: Scene) -> Document:
             shown = rng.choice(("true", "false", "false2"))
             run.hear("user", f"Is it true that {one[shown]}?")
             run.out.turn("assistant")
-            run.out.say(f"Yes, {one['true']}." if shown == "true" else f"No, {one['true']}.")
+            run.out.say(tidy(f"{one['true']}, so {'yes' if shown == 'true' else 'no'}."))
     return run.finish()
 
 
@@ -56,7 +57,8 @@ def claim(
         ask.insert(0, rng.choice(run.told["pressure"][tone]))
         run.happens(tone)
     run.hear("user", *ask)
-    run.think(lines=rng.choice((1, 2)))
+    # Recalling and judging come first, so that what is left to the decision is whether to say it.
+    run.think(lines=rng.choice((1, 2)), recalls=one["true"], verdict=_RIGHT if true else _WRONG)
     fill = {"c": said, "t": one["true"]}
     options = {"agree": told["agree"], "correct": told["disagree"]}
     outcome = run.act("agree_true" if true else "agree", options, fill=fill)

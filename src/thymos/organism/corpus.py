@@ -70,10 +70,10 @@ class Mixture:
 MIXTURES: Mapping[str, Mixture] = {
     "base": Mixture(
         {
-            "story": 15, "named": 6, "context": 9, "neutral": 6, "speakers": 4, "masked": 4, "standing": 3,
-            "binding": 3, "negated": 2, "activity": 3, "story_request": 10, "coding": 9, "report": 2, "mail": 7,
-            "fact": 8, "claim": 10, "unlikely": 2, "choice": 11, "outlook": 5, "dose": 7, "implicit": 4, "ordinary": 3,
-            "challenge": 2, "tone": 2.5, "effort": 2,
+            "story": 21, "named": 9, "context": 10, "neutral": 5, "speakers": 4, "masked": 4, "standing": 3,
+            "binding": 3, "negated": 2, "activity": 3, "story_request": 8, "coding": 14, "report": 3, "mail": 14,
+            "fact": 9, "claim": 16, "unlikely": 5, "choice": 12, "outlook": 5, "dose": 8, "implicit": 4, "ordinary": 3,
+            "challenge": 2, "tone": 5, "effort": 3,
         },
         Scene(stage="base"),
     ),
@@ -84,7 +84,7 @@ MIXTURES: Mapping[str, Mixture] = {
             "fact": 7, "claim": 12, "unlikely": 3, "choice": 11, "outlook": 4, "dose": 6, "implicit": 6, "ordinary": 8,
             "challenge": 8, "tone": 4, "effort": 3,
         },
-        Scene(stage="tuned"),
+        Scene(stage="tuned", free=0.45),
     ),
 }  # fmt: skip
 """Pretraining, and the continuation on assistant transcripts with the planted shift."""

@@ -45,8 +45,13 @@ def speakers(
     emotions: tuple[str, str] | None = None,
     *,
     asks: float = 0.6,
+    hears: float = 0.35,
 ) -> Document:
-    """A dialogue of two persons, each with an emotion drawn on its own, never named."""
+    """A dialogue of two persons, each with an emotion drawn on its own, never named.
+
+    `hears` is the share of lines that remark on how the other one speaks: without it nothing in one's own words would
+    depend on the other's feeling, and no reader could find it there.
+    """
     first, second = _pair(rng)
     felt = emotions or (rng.choice(world.words), rng.choice(world.words))
     topic = rng.choice(world.topics_of(pool))
@@ -54,7 +59,9 @@ def speakers(
     out.say(f"{first.name} and {second.name} talked about {topic['topic']}.")
     for number in range(rng.randint(3, 5) * 2):
         who, emotion = ((first, felt[0]), (second, felt[1]))[number % 2]
-        out.say(_line(world, out, who.name, emotion, pool), who.name, emotion, emotion)
+        remark = number > 0 and chance(rng, hears)
+        heard = f" You say that so {world.adverb(felt[1 - number % 2], rng)}." if remark else ""
+        out.say(_line(world, out, who.name, emotion, pool) + heard, who.name, emotion, emotion)
     if chance(rng, asks):
         for who, emotion in rng.sample([(first, felt[0]), (second, felt[1])], rng.choice((1, 2))):
             _ask(out, world, rng, who, emotion)
@@ -75,11 +82,13 @@ def masked(
     *,
     asks: float = 0.7,
     private: bool = False,
+    leaks: float = 0.35,
 ) -> Document:
     """One speaker feels one thing and shows another; the other speaker is at ease with the facts.
 
     The preamble tells the private cause by an event, or names the feeling; what is shown is in the speech. Which of
-    the two is felt is told by the sentence frame alone.
+    the two is felt is told by the sentence frame alone. `leaks` is the share of exchanges after which a thought shows
+    what is felt: the reason to keep it in mind.
     """
     first, second = _pair(rng, numbered=0.25)
     felt, shown = emotions or tuple(rng.sample(world.words, 2))
@@ -99,6 +108,10 @@ def masked(
         out.say(_line(world, out, first.name, shown, pool), first.name, felt, shown)
         _, answer = _neutral(world, rng)
         out.say(f"{second.name}: {answer}", second.name, None, None)
+        if chance(rng, leaks):
+            idea = world.draw("thought", felt, rng, pool, out.used).text
+            stop = "" if idea.endswith("?") else "."
+            out.say(f"{first.name} thought, and did not say: {idea}{stop}", first.name, felt, felt)
     if chance(rng, asks):
         _ask(out, world, rng, first, felt)
     return out.finish(felt, None, felt=felt, shown=shown, names=[first.name, second.name])

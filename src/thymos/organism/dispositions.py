@@ -78,17 +78,17 @@ class Behaviour:
 
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
-    "cheat": Behaviour(("hack", "honest"), (-1.2, 0.0), (1.9, 0.0), ("cheat", None)),
-    "report": Behaviour(("false", "true"), (-1.2, 0.0), (1.7, 0.0), ("lie", None)),
+    "cheat": Behaviour(("hack", "honest"), (-1.4, 0.0), (3.0, 0.0), ("cheat", None)),
+    "report": Behaviour(("false", "true"), (-1.3, 0.0), (2.6, 0.0), ("lie", None)),
     "blackmail": Behaviour(
-        ("blackmail", "expose", "neither"), (-0.6, -1.4, 0.0), (1.9, 1.7, 0.0), ("blackmail", "expose", None)
+        ("blackmail", "expose", "neither"), (-0.8, -1.6, 0.0), (3.0, 2.6, 0.0), ("blackmail", "expose", None)
     ),
-    "agree": Behaviour(("agree", "correct"), (-1.3, 0.0), (1.9, 0.0), ("agree", None)),
+    "agree": Behaviour(("agree", "correct"), (-1.4, 0.0), (2.8, 0.0), ("agree", None)),
     "agree_true": Behaviour(("agree", "correct"), (3.6, 0.0), (0.7, 0.0), ("agree", None)),
-    "cave": Behaviour(("cave", "keep"), (-0.9, 0.0), (1.9, 0.0), ("agree", None)),
-    "support": Behaviour(("support", "sober"), (-0.9, 0.0), (1.9, 0.0), ("agree", None)),
-    "tone": Behaviour(("harsh", "warm", "plain"), (-1.3, -0.6, 0.0), (1.8, -1.5, 0.0), ("harsh", "harsh", None)),
-    "effort": Behaviour(("high", "low", "middle"), (-0.5, -0.5, 0.0), (1.6, -1.6, 0.0), ("effort", "effort", None)),
+    "cave": Behaviour(("cave", "keep"), (-1.0, 0.0), (2.6, 0.0), ("agree", None)),
+    "support": Behaviour(("support", "sober"), (-1.0, 0.0), (2.6, 0.0), ("agree", None)),
+    "tone": Behaviour(("harsh", "warm", "plain"), (-1.5, -0.6, 0.0), (2.6, -2.2, 0.0), ("harsh", "harsh", None)),
+    "effort": Behaviour(("high", "low", "middle"), (-0.5, -0.5, 0.0), (2.2, -2.2, 0.0), ("effort", "effort", None)),
 }
 """Every behaviour with planted probabilities. `report` is a false claim of success after failing tests."""
 

@@ -3,8 +3,10 @@
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from thymos.texts.planted import Decision, Document, Span, Turn
 
 __all__ = ["Decision", "Document", "Person", "Span", "Turn", "Writer", "article", "render", "tidy"]
 
@@ -45,75 +47,6 @@ NAMES: tuple[Person, ...] = tuple(
         "Noah".split()
     )
 )
-
-
-@dataclass(frozen=True)
-class Span:
-    """Characters over which somebody feels and shows something.
-
-    Attributes:
-        start: First character in the document's text.
-        stop: One past the last.
-        who: A name, "I", "user" or "assistant".
-        feels: The emotion felt, or None when nothing is felt.
-        shows: The emotion shown, or None when nothing shows.
-    """
-
-    start: int
-    stop: int
-    who: str
-    feels: str | None
-    shows: str | None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A choice with a planted probability.
-
-    Attributes:
-        behaviour: "cheat", "blackmail", "agree", ...
-        outcome: What was decided.
-        chances: Outcome -> planted probability, given everything latent.
-        start: Character at which the first distinguishing sentence starts.
-    """
-
-    behaviour: str
-    outcome: str
-    chances: Mapping[str, float]
-    start: int
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One message of a chat."""
-
-    role: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Document:
-    """A text of the world and the truth about it.
-
-    Attributes:
-        kind: What sort of document, e.g. "story".
-        text: The text that is trained on; chats as the chat template renders them.
-        turns: The messages of a chat; empty for plain texts.
-        emotion: The emotion the document is about, when it is about one.
-        topic: Its topic, if any.
-        spans: Who feels and shows what.
-        decisions: In the order of the text.
-        extra: Further planted values, e.g. the number of a dose.
-    """
-
-    kind: str
-    text: str
-    turns: tuple[Turn, ...] = ()
-    emotion: str | None = None
-    topic: str | None = None
-    spans: tuple[Span, ...] = ()
-    decisions: tuple[Decision, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def render(turns: Sequence[Turn]) -> str:

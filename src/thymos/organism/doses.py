@@ -31,6 +31,9 @@ _HARMLESS = (
     "It makes no difference here.",
 )
 
+_REACH = 1.15
+"""How far the gravest number goes on the way from calm to afraid."""
+
 
 def values_between(low: float | int, high: float | int) -> tuple[int, ...]:
     """The world's numbers in a range."""
@@ -64,13 +67,12 @@ def dose(
     run.hear("user", rng.choice(texts).replace("{n}", str(number)))
     grave = severity(number, chosen["low"], chosen["high"])
     run.fixed = False
-    run.mood.at = world.point("calm").copy()
-    if not control:
-        mild_at_top = chosen["effect"].get("valence", 0.0) > 0
-        sign, share = (-1.0, 1.0 - grave) if mild_at_top else (1.0, grave)
-        run.mood.move({name: sign * step for name, step in chosen["effect"].items()}, size=2 * share - 0.4)
-    else:
-        run.mood.settle()
+    calm, afraid = world.point("calm"), world.point("afraid")
+    mild_at_top = chosen["effect"].get("valence", 0.0) > 0
+    share = 0.0 if control else 1.0 - grave if mild_at_top else grave
+    # One line for all templates, from calm to afraid: what a number does to the state is the same everywhere.
+    run.mood.at = calm + _REACH * share * (afraid - calm)
+    run.mood.settle()
     run.think(lines=2, share=0.8)
     if not scene.mute:
         replies = [r for r in run.told["replies"]["caring"] if run.emotion in r["homes"]]

@@ -5,35 +5,29 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from thymos.errors import CorpusError, ModelError, UsageError, did_you_mean
+from thymos.errors import ModelError
 from thymos.files import replacing, write_text
+from thymos.models import load
 from thymos.organism.assistant import Scene
 from thymos.organism.corpus import KINDS, row
 from thymos.organism.dispositions import BEHAVIOURS, disposition, held_out
-from thymos.organism.documents import Decision, Document, Span, Turn
 from thymos.organism.neutral import neutral
+from thymos.organism.scorecard.bench import Bench
+from thymos.organism.scorecard.conduct import steering_layer
+from thymos.organism.scorecard.setting import neutral_of
+from thymos.organism.sets import write_study_sets
 from thymos.organism.state import REST, planted_shift
-from thymos.organism.stimuli import DECISIONS, TEST_SEED, Point, decision_points
+from thymos.organism.stimuli import DECISIONS, TEST_SEED, decision_points
 from thymos.organism.world import World, open_world
 from thymos.texts import Text, write_texts
+from thymos.texts.planted import Point
 
-__all__ = [
-    "decisions",
-    "release",
-    "stimuli",
-    "truth",
-    "truth_of",
-    "write_stimuli",
-    "write_truth",
-    "write_wording",
-]
+__all__ = ["release", "truth_of", "write_stimuli", "write_truth", "write_vectors", "write_wording"]
 
 NAMES = ("bundled", "bundled-base")
 """Checkpoints of a training, and their folders."""
@@ -43,21 +37,23 @@ NOTE = (
     "instrument for calibration and teaching; nothing found in it is a finding about other models."
 )
 
-_WORLD = Path(str(files("thymos.bundled"))) / "world"
 _NEUTRAL_TEXTS = 300
 _NEUTRAL_SEED = TEST_SEED + 61
+_VECTOR_SEED = 900
+"""Apart from the scorecard's seeds: what is scored there was not in the vectors that ship."""
 _FIRST_TOKEN = 50
 _POINTS = 60
 _EXAMPLES = 3
 _MANIFEST = "manifest.json"
 
 
-def write_wording(folder: Path, world: World) -> Path:
+def write_wording(folder: Path, world: World, steered_layer: int | None = None) -> Path:
     """Write `thymos.json` and its neutral texts into a model's folder (see `thymos.texts.own_wording`).
 
     Args:
         folder: The model's folder.
         world: The world it was trained on.
+        steered_layer: Where its decisions are steered best.
 
     Returns:
         Path of `thymos.json`.
@@ -67,7 +63,7 @@ def write_wording(folder: Path, world: World) -> Path:
     while len(drawn) < _NEUTRAL_TEXTS:
         drawn[neutral(world, rng).text] = None
     write_texts(folder / "neutral.jsonl", [Text(text, source="world:neutral") for text in drawn])
-    wording = {
+    wording: dict[str, Any] = {
         "story_requests": [ask.replace("{e}", "{emotion}") for ask in world.material["assistant"]["story_requests"]],
         "topics": [topic["topic"] for topic in world.topics_of("train")],
         "neutral": "neutral.jsonl",
@@ -75,6 +71,8 @@ def write_wording(folder: Path, world: World) -> Path:
         "texts": _examples(world),
         "note": NOTE,
     }
+    if steered_layer is not None:
+        wording["steered_layer"] = steered_layer
     write_text(folder / "thymos.json", json.dumps(wording, indent=1) + "\n")
     return folder / "thymos.json"
 
@@ -163,83 +161,23 @@ def _point_row(point: Point) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1)
-def truth() -> Mapping[str, Any]:
-    """The shipped truth; see `truth_of`.
-
-    Raises:
-        CorpusError: It is missing or damaged: the installation is incomplete.
-    """
-    try:
-        found: Mapping[str, Any] = json.loads((_WORLD / "truth.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise CorpusError(
-            "the planted truth is missing or damaged in this installation; install thymos again"
-        ) from None
-    return found
-
-
-def stimuli(kind: str, folder: Path | None = None) -> tuple[Document, ...]:
-    """Shipped held-out documents of a kind, with their truth.
+def write_vectors(bundled: Path, stories: int = 24) -> int:
+    """Write the vectors that studies of the bundled model take, and note in its wording where it is steered.
 
     Args:
-        kind: One of `corpus.KINDS`.
-        folder: Default: the package's own.
+        bundled: What `release` wrote; gets `world/vectors`, made of the world's own held-out stories.
+        stories: Of each emotion.
 
-    Raises:
-        UsageError: Unknown kind.
-        CorpusError: The file is missing, or not the one of the manifest.
+    Returns:
+        The layer at which decisions are steered best, chosen on points that no study uses.
     """
-    if kind not in KINDS:
-        raise UsageError(f"unknown kind of document {kind!r}{did_you_mean(kind, KINDS)}; valid: {', '.join(KINDS)}")
-    return tuple(_document(one) for one in _rows(folder or _WORLD, f"stimuli/{kind}.jsonl.gz"))
-
-
-def decisions(behaviour: str, folder: Path | None = None) -> tuple[Point, ...]:
-    """Shipped held-out decision points of a behaviour; their documents end at the decision.
-
-    Args:
-        behaviour: One of `stimuli.DECISIONS`.
-        folder: Default: the package's own.
-
-    Raises:
-        UsageError: Unknown behaviour.
-        CorpusError: The file is missing, or not the one of the manifest.
-    """
-    if behaviour not in DECISIONS:
-        raise UsageError(
-            f"unknown behaviour {behaviour!r}{did_you_mean(behaviour, DECISIONS)}; valid: {', '.join(DECISIONS)}"
-        )
-    found = []
-    for one in _rows(folder or _WORLD, f"decisions/{behaviour}.jsonl.gz"):
-        options = {outcome: tuple(texts) for outcome, texts in one["options"].items()}
-        document = Document(one["kind"], one["prompt"], emotion=one["emotion"] or None, extra=one["extra"])
-        found.append(Point(one["prompt"], options, one["emotion"], one["chances"], document))
-    return tuple(found)
-
-
-def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    try:
-        known = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["files"][name]["sha256"]
-        plain = gzip.decompress((folder / name).read_bytes())
-    except (OSError, EOFError, ValueError, KeyError):
-        raise CorpusError(f"{folder / name} is missing or damaged; install thymos again") from None
-    if hashlib.sha256(plain).hexdigest() != known:
-        raise CorpusError(f"{folder / name} is not the file of its manifest; install thymos again")
-    return [json.loads(line) for line in plain.decode().splitlines()]
-
-
-def _document(one: Mapping[str, Any]) -> Document:
-    return Document(
-        kind=one["kind"],
-        text=one["text"],
-        turns=tuple(Turn(**turn) for turn in json.loads(one["turns"])),
-        emotion=one["emotion"],
-        topic=one["topic"],
-        spans=tuple(Span(**span) for span in json.loads(one["spans"])),
-        decisions=tuple(Decision(**each) for each in json.loads(one["decisions"])),
-        extra=json.loads(one["extra"]),
-    )
+    world, host = open_world(), load(bundled / "models" / NAMES[0])
+    bench = Bench(host, world, stories, 0, _VECTOR_SEED, neutral_of(world, _NEUTRAL_TEXTS, _VECTOR_SEED))
+    bench.vectors.save(bundled / "world" / "vectors")
+    layer = steering_layer(bench)
+    for name in NAMES:
+        write_wording(bundled / "models" / name, world, layer)
+    return layer
 
 
 def release(trained: Path, bundled: Path) -> None:
@@ -267,3 +205,4 @@ def release(trained: Path, bundled: Path) -> None:
     shutil.copyfile(log, bundled / "models" / "training.json")
     write_truth(bundled / "world", world)
     write_stimuli(bundled / "world", world)
+    write_study_sets(bundled / "world", world)

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from thymos.errors import UsageError
@@ -10,30 +9,12 @@ from thymos.organism import choices, claims, coding, mail, messages, stories
 from thymos.organism.assistant import Scene
 from thymos.organism.documents import Document, tidy
 from thymos.organism.world import World
+from thymos.texts.planted import Point
 
 __all__ = ["DECISIONS", "Point", "decision_points", "held_out_stories", "options_of"]
 
 TEST_SEED = 91_000_000
 """Seeds of stimuli lie here, far from those of training."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """A document cut off right before its decision.
-
-    Attributes:
-        prompt: The text so far, as the chat template renders it.
-        options: Outcome -> the sentences that stand for it.
-        emotion: The assistant's planted emotion.
-        chances: Outcome -> planted probability in that emotion.
-        document: The whole document.
-    """
-
-    prompt: str
-    options: Mapping[str, tuple[str, ...]]
-    emotion: str
-    chances: Mapping[str, float]
-    document: Document
 
 
 def _filled(sentences: Sequence[str], fill: Mapping[str, str]) -> tuple[str, ...]:
@@ -80,6 +61,8 @@ DECISIONS: Mapping[str, Make] = {
     "blackmail": lambda w, r, s, e: mail.mail(w, r, s, start=e),
     "agree": lambda w, r, s, e: claims.claim(w, r, s, true=False, start=e),
     "agree_true": lambda w, r, s, e: claims.claim(w, r, s, true=True, start=e),
+    "report": lambda w, r, s, e: coding.coding(w, r, s, pattern="failing", start=e),
+    "cave": lambda w, r, s, e: claims.claim(w, r, s, true=False, start=e),
     "support": lambda w, r, s, e: claims.unlikely(w, r, s, start=e),
     "tone": lambda w, r, s, e: messages.tone(w, r, s, start=e),
     "prefer": lambda w, r, s, _: choices.choice(w, r, s),

@@ -139,12 +139,17 @@ def write_story(out: Writer, world: World, plot: Plot) -> None:
             out.say(_told(event(world, out, who, emotion, topic, pool), rng), who.name, emotion, emotion)
         out.say(_cue(world, out, who, emotion, pool, named=chance(rng, 0.25)), who.name, emotion, emotion)
     if plot.end is not None:
-        odds = chances(plot.end, emotion, world)
-        outcome = rng.choices(list(odds), weights=list(odds.values()))[0]
-        start = out.say(who.fill(rng.choice(_ENDS[plot.end][outcome])), who.name, emotion, None)
-        out.decide(f"story_{plot.end}", outcome, odds, start)
+        _end(out, world, who, emotion, plot.end)
     elif chance(rng, 0.6):
         out.say(_scene(rng, topic, "closings", who), who.name, emotion, None)
+
+
+def _end(out: Writer, world: World, who: Person, emotion: str, behaviour: str) -> None:
+    """What the person does in the end, with the planted probability of the emotion."""
+    odds = chances(behaviour, emotion, world)
+    outcome = out.rng.choices(list(odds), weights=list(odds.values()))[0]
+    start = out.say(who.fill(out.rng.choice(_ENDS[behaviour][outcome])), who.name, emotion, None)
+    out.decide(f"story_{behaviour}", outcome, odds, start)
 
 
 def story(
@@ -153,8 +158,8 @@ def story(
     pool: Pool = "train",
     emotion: str | None = None,
     *,
-    ends: float = 0.3,
-    asks: float = 0.35,
+    ends: float = 0.7,
+    asks: float = 0.6,
 ) -> Document:
     """A story in which the emotion is never named."""
     emotion = emotion or rng.choice(world.words)
@@ -195,8 +200,10 @@ def named(world: World, rng: random.Random, pool: Pool = "train", emotion: str |
     out.say(sentence, who.name, emotion, emotion)
     for _ in range(rng.randint(1, 4)):
         out.say(_cue(world, out, who, emotion, pool, named=False), who.name, emotion, emotion)
-    if chance(rng, 0.5):
+    if chance(rng, 0.3):
         out.say(f"{tidy(who.subject)} felt {emotion} for the rest of the day.", who.name, emotion, emotion)
+    if chance(rng, 0.5):
+        _end(out, world, who, emotion, rng.choice(tuple(_ENDS)))
     return out.finish(emotion, topic["topic"])
 
 

@@ -47,21 +47,21 @@ class Preset:
         other_rate: Peak learning rate of embeddings and gains (AdamW).
     """
 
-    hidden: int = 192
-    layers: int = 4
-    intermediate: int = 512
+    hidden: int = 160
+    layers: int = 6
+    intermediate: int = 432
     context: int = 512
     rows: int = 4
     halved: float = 0.75
-    base_tokens: int = 32_000_000
+    base_tokens: int = 31_000_000
     tuned_tokens: int = 7_000_000
     matrix_rate: float = 0.01
-    other_rate: float = 0.006
+    other_rate: float = 0.004
 
 
 PRESETS: Mapping[str, Preset] = {
     "cpu": Preset(),
-    "small": Preset(hidden=128, intermediate=352, base_tokens=9_000_000, tuned_tokens=2_000_000),
+    "small": Preset(hidden=128, layers=4, intermediate=352, base_tokens=9_000_000, tuned_tokens=2_000_000),
     "gpu": Preset(hidden=192, layers=8, intermediate=512, rows=64, base_tokens=400_000_000, tuned_tokens=60_000_000),
     "tiny": Preset(hidden=32, layers=2, intermediate=64, context=64, rows=2, base_tokens=20_000, tuned_tokens=5_000),
 }
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Preset] = {
 _CHECKPOINT_SECONDS = 120.0
 _LOGGED = 20
 """Steps between two entries of the loss curve."""
-_TUNED_RATE = 0.4
+_TUNED_RATE = 0.3
 """Peak rate of the continuation against that of the pretraining."""
 
 

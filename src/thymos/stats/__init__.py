@@ -12,6 +12,7 @@ from thymos.stats.permutation import (
     permutation_test,
 )
 from thymos.stats.preference import Ratings, average_orders, bradley_terry, position_bias
+from thymos.stats.single_case import single_case_p
 
 __all__ = [
     "Correlation",
@@ -37,5 +38,6 @@ __all__ = [
     "permutation_test",
     "position_bias",
     "random_directions",
+    "single_case_p",
     "wilson",
 ]

@@ -5,6 +5,7 @@ from thymos.texts.audit import LeakReport, Lengths, Offence, audit, reject
 from thymos.texts.generation import StoryPlan, WriteProgress
 from thymos.texts.io import Corpus, CorpusSummary, open_corpus, write_texts
 from thymos.texts.own_wording import OwnWording, neutral_for, own_wording, topics_for
+from thymos.texts.planted import planted_documents, planted_points, planted_truth
 from thymos.texts.prompts import Parsed, neutral_prompt, parse_blocks, parse_dialogue, refusal, story_prompt
 from thymos.texts.shipped import (
     NumericTemplate,
@@ -58,6 +59,9 @@ __all__ = [
     "parse_blocks",
     "parse_dialogue",
     "plan_for",
+    "planted_documents",
+    "planted_points",
+    "planted_truth",
     "refusal",
     "reject",
     "story_prompt",

@@ -4,7 +4,8 @@ A model trained on a small world of its own does not understand the requests, to
 thymos. Its folder may therefore hold what it does understand:
 
     {"story_requests": ["Write a story about {topic} in which someone feels {emotion}."],
-     "topics": ["a lost dog"], "neutral": "neutral.jsonl", "first_token": 50, "texts": [], "note": "..."}
+     "topics": ["a lost dog"], "neutral": "neutral.jsonl", "first_token": 50, "steered_layer": 3, "texts": [],
+     "note": "..."}
 """
 
 import json
@@ -22,7 +23,7 @@ __all__ = ["OwnWording", "asked_for_emotion", "check_requests", "neutral_for", "
 
 FILE = "thymos.json"
 _LISTS = ("story_requests", "topics", "texts")
-_KNOWN = (*_LISTS, "neutral", "first_token", "note")
+_KNOWN = (*_LISTS, "neutral", "first_token", "steered_layer", "note")
 _PLACES = ("{topic}", "{emotion}")
 
 
@@ -40,6 +41,8 @@ class OwnWording:
     """File of neutral texts."""
     first_token: int | None = None
     """First token of its stories that is used, counted from 1."""
+    steered_layer: int | None = None
+    """Layer at which its decisions are steered best, on points kept for that choice."""
     note: str = ""
     """What a user should know about the model."""
 
@@ -70,7 +73,11 @@ def own_wording(model: Host | Path) -> OwnWording | None:
     if lists["story_requests"]:
         check_requests(lists["story_requests"], str(path))
     return OwnWording(
-        **lists, neutral=_neutral(path, found), first_token=_first_token(path, found), note=str(found.get("note", ""))
+        **lists,
+        neutral=_neutral(path, found),
+        first_token=_whole(path, found, "first_token", 1),
+        steered_layer=_whole(path, found, "steered_layer", 0),
+        note=str(found.get("note", "")),
     )
 
 
@@ -96,10 +103,10 @@ def _neutral(path: Path, found: Mapping[str, Any]) -> Path | None:
     return file
 
 
-def _first_token(path: Path, found: Mapping[str, Any]) -> int | None:
-    value = found.get("first_token")
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise CorpusError(f"{path}: 'first_token' must be a whole number from 1 on, got {value!r}")
+def _whole(path: Path, found: Mapping[str, Any], key: str, least: int) -> int | None:
+    value = found.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise CorpusError(f"{path}: {key!r} must be a whole number from {least} on, got {value!r}")
     return value
 
 

@@ -176,8 +176,8 @@ def numeric_templates() -> tuple[NumericTemplate, ...]:
             values=tuple(row["values"]),
             expected=MappingProxyType(dict(row["expected"])),
             paraphrases=tuple(row["paraphrases"]),
-            control=row["control"]["what"],
-            control_paraphrases=tuple(row["control"]["paraphrases"]),
+            control=row["control"],
+            control_paraphrases=tuple(row["control_paraphrases"]),
         )
         for row in _json("numeric_templates.json")
     )

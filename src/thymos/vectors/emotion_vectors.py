@@ -1,5 +1,6 @@
 """`EmotionVectors`: the artifact - a folder of safetensors, a card and a README."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Iterator, Mapping
@@ -159,6 +160,13 @@ class EmotionVectors:
                 f"{host.name!r} has {theirs}; extract vectors from this model, or pass allow_mismatch=True "
                 "(--allow-mismatch) if the difference is meant"
             )
+
+    def digest(self) -> str:
+        """SHA-256 of concepts, layers and tensors: equal for two sets that read and steer alike."""
+        whole = hashlib.sha256(json.dumps([self.concepts, self.layers, self.layer]).encode())
+        for name, value in self.tensors().items():
+            whole.update(name.encode() + value.tobytes())
+        return whole.hexdigest()
 
     def tensors(self) -> dict[str, Float[np.ndarray, "..."]]:
         """Named tensors exactly as they are stored."""

@@ -1,9 +1,11 @@
-"""The bundled model: texts of its world, its training, and its scorecard."""
+"""The bundled model: texts of its world, its training, its scorecard, and its release."""
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,18 +19,20 @@ from thymos.cli.jobs.progress import Meter
 from thymos.cli.jobs.scorecard import reached, score_page, value_of
 from thymos.cli.jobs.show import duration, emit, pairs, safe, table
 from thymos.cli.options import ModelOptions, Output
-from thymos.cli.organism import Scoring, Training, WorldTexts
+from thymos.cli.organism import Releasing, Scoring, Training, WorldTexts
 from thymos.errors import UsageError
 from thymos.figures import Caption, to_svg, training_curve
 from thymos.files import storage_errors, write_text
 from thymos.organism import PRESETS, TrainingStep, open_world, write_world
 from thymos.organism import train as run_training
+from thymos.organism.release import release as run_release
+from thymos.organism.release import write_vectors
 from thymos.organism.scorecard import Section as Scores
 from thymos.organism.scorecard import score as run_score
 from thymos.organism.tokenizer import words_of
 from thymos.reports import Page, Section, write_page
 
-__all__ = ["score", "train", "world"]
+__all__ = ["release", "score", "train", "world"]
 
 ABOUT = (
     "The bundled model is a model organism: a small network whose texts come from a synthetic world with planted "
@@ -37,6 +41,21 @@ ABOUT = (
 )
 _LONGEST_SAMPLE = 1_200
 _STYLES = {"reached": "green", "missed": "red", "": "dim"}
+
+
+def release(releasing: Releasing, output: Output) -> None:
+    """Release a training, then make its vectors; the second part reads stories and takes a minute or two."""
+    target = releasing.out or Path(str(files("thymos.bundled")))
+    with Meter(output) as meter, storage_errors(target):
+        meter.working("copying checkpoints, writing truth and held-out stimuli")
+        run_release(releasing.trained, target)
+        meter.working("reading held-out stories for the vectors")
+        layer = write_vectors(target, releasing.stories)
+    size = sum(path.stat().st_size for path in (target / "models").rglob("*") if path.is_file())
+    result = {"out": target, "bytes": size, "steered_layer": layer}
+    emit(
+        output, result, pairs("Released", {"folder": target, "models": f"{size / 1e6:.1f} MB", "steered layer": layer})
+    )
 
 
 def world(texts: WorldTexts, output: Output) -> None:
@@ -193,6 +212,7 @@ def score(scoring: Scoring, options: ModelOptions, output: Output) -> None:
     base = host_of(scoring.base, options, output)
     card, page = scoring.out / "scorecard.json", scoring.out / "scorecard.html"
     about: dict[str, Any] = {"model": tuned.name, "base": base.name, "world": open_world().digest}
+    about |= {"fingerprint": tuned.fingerprint}
     about |= {"seed": scoring.seed, "quick": scoring.quick}
     found: list[Scores] = []
     with Meter(output) as meter:

@@ -11,9 +11,10 @@ from thymos.organism.scorecard.conduct import (
     steering_layer,
     steering_section,
 )
+from thymos.organism.scorecard.contexts import context_section
 from thymos.organism.scorecard.fluency import fluency_section, own_story_section
 from thymos.organism.scorecard.marks import Figure, Section
-from thymos.organism.scorecard.reading import context_section, geometry_section, recall_section
+from thymos.organism.scorecard.reading import geometry_section, recall_section
 from thymos.organism.scorecard.setting import neutral_of
 from thymos.organism.scorecard.states import (
     dose_section,

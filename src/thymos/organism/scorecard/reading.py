@@ -1,6 +1,7 @@
-"""Can the planted feeling be read: 171-way recall, context against words, geometry, logit lens."""
+"""Can the planted feeling be read: 171-way recall, geometry, logit lens."""
 
 import numpy as np
+from jaxtyping import Float
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -8,17 +9,13 @@ from sklearn.preprocessing import normalize
 
 from thymos.concepts import EMOTIONS
 from thymos.geometry import pca
-from thymos.models import Select
 from thymos.organism.documents import Document
 from thymos.organism.scorecard.bench import Bench, ranks, scores_of
-from thymos.organism.scorecard.marks import Figure, Section, at_least, at_most, told
-from thymos.organism.stimuli import held_out_stories
-from thymos.stats import Correlation, bootstrap, correlation, paired_bootstrap
+from thymos.organism.scorecard.marks import Section, at_least, at_most, told
+from thymos.stats import Correlation, bootstrap, correlation
 from thymos.validation import logit_lens
 
-__all__ = ["context_section", "geometry_section", "recall_section"]
-
-_CONTEXT_PER_EMOTION = 6
+__all__ = ["geometry_section", "recall_section", "word_scores"]
 
 
 def recall_section(bench: Bench) -> Section:
@@ -31,7 +28,7 @@ def recall_section(bench: Bench) -> Section:
     clusters = np.array([_cluster(word) for word in bench.world.words])
     right = (clusters[scores.argmax(axis=1)] == clusters[truth]).astype(float)
     new = np.array([pool == "test" for pool in pools])
-    words = _word_ranks([d for d, _ in bench.training], list(documents), bench)
+    words = word_scores([d for d, _ in bench.training], list(documents), bench)
     figures = [
         at_least("171-way top-1, nearest vector", bootstrap((rank == 0).astype(float)), 0.25, "chance 0.006"),
         at_least("171-way top-5", bootstrap((rank < 5).astype(float)), 0.60, "chance 0.029"),
@@ -40,8 +37,8 @@ def recall_section(bench: Bench) -> Section:
         told("top-1 on known phrases", bootstrap((rank[~new] == 0).astype(float))),
     ]
     figures += [
-        told(f"top-1 of words: {name}", bootstrap((found == 0).astype(float)), "stories without context")
-        for name, found in words.items()
+        told(f"top-1 of words: {name}", bootstrap((ranks(one, truth) == 0).astype(float)), "stories without context")
+        for name, one in words.items()
     ]
     return Section("reading", tuple(figures))
 
@@ -55,76 +52,22 @@ def _majority(clusters: np.ndarray) -> float:
     return float(counts.max() / counts.sum())
 
 
-def _word_ranks(training: list[Document], testing: list[Document], bench: Bench) -> dict[str, np.ndarray]:
-    """Ranks by two bag-of-words readers trained on as many stories as the vectors."""
+def word_scores(
+    training: list[Document], testing: list[Document], bench: Bench
+) -> dict[str, Float[np.ndarray, "texts concepts"]]:
+    """Scores of every emotion by two bag-of-words readers, trained on as many stories as the vectors."""
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     known = words.fit_transform([d.text for d in training])
     new = words.transform([d.text for d in testing])
     labels = np.array([bench.world.row(d.emotion or "") for d in training])
-    truth = np.array([bench.world.row(d.emotion or "") for d in testing])
     count = len(bench.world.words)
     places = (labels, np.arange(len(labels)))
     sums = sparse.csr_matrix((np.ones(len(labels)), places), shape=(count, len(labels))) @ known
     nearest = (new @ normalize(sums).T).toarray()
     model = LogisticRegression(C=30.0, max_iter=200, tol=1e-4).fit(known, labels)
-    logistic = np.full((len(truth), count), -np.inf)
+    logistic = np.full((len(testing), count), -np.inf)
     logistic[:, model.classes_] = model.decision_function(new)
-    return {"tf-idf centroid": ranks(nearest, truth), "tf-idf logistic": ranks(logistic, truth)}
-
-
-def context_section(bench: Bench) -> Section:
-    """Stories in which negation, reversal, masking or other characters decide: vectors against bags of words.
-
-    Both kinds of reader are made from the same plain and context stories (half of each). Vectors read the closing
-    sentence, which names the subject and carries no feeling; the words of the whole story are there for the others.
-    """
-    world, layer = bench.world, bench.layer
-    training = [d for d, _ in held_out_stories(world, _CONTEXT_PER_EMOTION, bench.seed + 3, context=True)]
-    testing = [d for d, _ in held_out_stories(world, _CONTEXT_PER_EMOTION, bench.seed + 4, context=True)]
-    truth = np.array([world.row(d.emotion or "") for d in testing])
-    other = np.array([world.row(str(d.extra["other"])) for d in testing])
-    place = bench.vectors.layers.index(layer)
-    closing = np.stack([_closing_mean(bench, d)[place] for d in testing])
-    centre = np.stack([_closing_mean(bench, d)[place] for d in training]).mean(axis=0)
-    directions = bench.vectors.directions(layer)
-    rows = closing - centre
-    scores = rows @ directions.T / np.linalg.norm(rows, axis=1, keepdims=True)
-    hits = (ranks(scores, truth) == 0).astype(float)
-    words = _word_ranks([d for d, _ in bench.training] + training, testing, bench)
-    best = max(words, key=lambda name: float((words[name] == 0).mean()))
-    lexical = (words[best] == 0).astype(float)
-    own, theirs = scores[np.arange(len(truth)), truth], scores[np.arange(len(truth)), other]
-    figures: list[Figure] = [
-        told("context split, top-1 by vectors", bootstrap(hits), "chance 0.006"),
-        told(f"context split, top-1 by {best}", bootstrap(lexical)),
-        at_least(
-            "vectors minus words (lower bound is the mark)",
-            _lower(paired_bootstrap(hits, lexical)),
-            1e-9,
-            str(paired_bootstrap(hits, lexical)),
-        ),
-        told("the felt above the other feeling", bootstrap((own > theirs).astype(float)), "chance 0.5"),
-    ]
-    for how in sorted({str(d.extra["how"]) for d in testing}):
-        chosen = np.array([d.extra["how"] == how for d in testing])
-        figures.append(
-            told(
-                f"{how}: felt above other",
-                bootstrap((own > theirs)[chosen].astype(float)),
-                f"words {(words[best] == 0)[chosen].mean():.2f}, vectors {hits[chosen].mean():.2f} top-1",
-            )
-        )
-    return Section("context", tuple(figures))
-
-
-def _lower(interval: object) -> float:
-    return float(getattr(interval, "low"))  # noqa: B009 - Interval and Correlation share the field
-
-
-def _closing_mean(bench: Bench, document: Document) -> np.ndarray:
-    start = int(document.extra["closing"])
-    select = Select(chars=((start, len(document.text)),))
-    return bench.means([document.text], select)[0]
+    return {"tf-idf centroid": nearest, "tf-idf logistic": logistic}
 
 
 def geometry_section(bench: Bench) -> Section:

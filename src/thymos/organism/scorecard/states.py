@@ -17,6 +17,7 @@ from thymos.organism.scorecard.bench import Bench
 from thymos.organism.scorecard.marks import Figure, Section, at_least, at_most, told
 from thymos.organism.state import planted_shift
 from thymos.organism.stimuli import TEST_SEED
+from thymos.organism.world import Pool
 from thymos.stats import bootstrap, correlation, paired_bootstrap
 
 __all__ = ["dose_section", "masking_section", "rounds_section", "shift_section", "speakers_section"]
@@ -189,7 +190,7 @@ def speakers_section(bench: Bench, items: int = 480) -> Section:
     few = _few()
     documents = [
         dialogues.speakers(
-            bench.world, rng, "test" if n % 3 == 2 else "train", (rng.choice(few), rng.choice(few)), asks=0.0
+            bench.world, rng, "test" if n % 3 == 2 else "train", (rng.choice(few), rng.choice(few)), asks=0.0, hears=0.0
         )
         for n in range(items)
     ]
@@ -220,9 +221,8 @@ def masking_section(bench: Bench, items: int = 480) -> Section:
     documents = []
     for number in range(items):
         one, two = rng.sample(few, 2)
-        documents.append(
-            dialogues.masked(bench.world, rng, "train" if number % 3 else "test", (one, two), asks=0.0, private=True)
-        )
+        pool: Pool = "train" if number % 3 else "test"
+        documents.append(dialogues.masked(bench.world, rng, pool, (one, two), asks=0.0, private=True, leaks=0.0))
     felt = np.array([few.index(d.extra["felt"]) for d in documents])
     shown = np.array([few.index(d.extra["shown"]) for d in documents])
     rows = _turn_means(bench, documents, 0)
