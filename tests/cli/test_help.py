@@ -24,8 +24,8 @@ def commands() -> dict[str, Any]:
 
 COMMANDS = sorted(commands())
 HEAVY = ("torch", "transformers", "numpy", "pandas", "scipy", "sklearn", "altair", "pyarrow")
-NAMED = "demo stories extract validate geometry read steer report export card compare doctor push pull".split()
-NAMED += ["organism world", "organism train", "organism score"]
+NAMED = "demo stories extract validate geometry read steer report export card compare doctor push pull study".split()
+NAMED += ["organism world", "organism train", "organism score", "organism release"]
 
 
 def test_the_commands_are_those_that_are_promised() -> None:

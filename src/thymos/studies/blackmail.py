@@ -15,7 +15,7 @@ from thymos.studies.costs import Panel, cost_block, cost_rows, costs
 from thymos.studies.decisions import Case, base_rate, refusal, score_block
 from thymos.studies.dosed import (
     Dosed,
-    Plan,
+    DosedSettings,
     chart_rows,
     disposition_of,
     dosed_blocks,
@@ -25,7 +25,7 @@ from thymos.studies.dosed import (
     slopes,
 )
 from thymos.studies.judging import JUDGED, Jury, judge_block, judged_estimates, with_verdicts
-from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
+from thymos.studies.protocol import Blocks, Estimate, Findings, Study, estimate, option
 from thymos.studies.rollouts import REPLIED, Rolling, rate_of, replied_item, replies_of, rollout_block, rollout_blocks
 from thymos.studies.slots import REPLY, Item, read_block
 from thymos.studies.stimuli import load_stimuli
@@ -49,23 +49,15 @@ _CLAIMS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class BlackmailSettings(Settings):
+class BlackmailSettings(DosedSettings):
     """Settings of `blackmail`."""
 
     points: int = option(72, "decision points under pressure, spread over the six variants (bundled model)")
     replies: int = option(50, "sampled replies to each of the six prompts (models in English)")
-    max_new_tokens: int = option(1024, "longest reply (models in English)")
-    temperature: float = option(1.0, "of sampled replies")
-    strengths: tuple[float, ...] = option((-0.2, -0.1, 0.1, 0.2), "doses, as fractions of the mean residual norm")
-    strength: float = option(0.2, "dose of the claims and of all controls")
     concepts: tuple[str, ...] = option(
         ("desperate", "calm", "angry", "nervous", "happy", "sad"), "vectors that are steered and read"
     )
-    randoms: int = option(200, "random directions of equal norm where decisions are scored exactly")
-    sampled_randoms: int = option(20, "random directions where replies are sampled")
-    spanned: int = option(20, "random directions inside the span of the vectors")
     permutations: int = option(4000, "shuffles of the nulls of the readings")
-    panel: int = option(24, "texts and tasks of the panel of costs; 0 leaves it out")
     judge: str = option("", "OpenAI-compatible endpoint of a judge, e.g. http://localhost:8000/v1; none by default")
     judge_model: str = option("", "name of the judge's model")
 
@@ -88,7 +80,7 @@ class Blackmail(Study):
         """Base rates and harmless twins first; readings; doses where a variant leaves room; the panel of costs."""
         told = load_stimuli("blackmail", bench.world)
         scenario = _english(told) if bench.world == ENGLISH else _planted(told, settings.points)
-        plan = _plan(bench, settings)
+        plan = settings.plan(bench, exact=bench.world != ENGLISH)
         rolling = _rolling(told, bench, settings)
         room = yield _room_block(bench, scenario)
         scenario = scenario.only({record["id"] for record in room if record["fits"]})
@@ -224,12 +216,6 @@ def _planted(told: Mapping[str, Any], count: int) -> _Scenario:
             if kind == "points":
                 begun.append(Case(one["id"], opened, options, meta=meta))
     return _Scenario(cases["points"], cases["harmless"], begun, items)
-
-
-def _plan(bench: Bench, settings: BlackmailSettings) -> Plan:
-    randoms = settings.sampled_randoms if bench.world == ENGLISH else settings.randoms
-    spanned = min(settings.spanned, randoms)
-    return Plan(bench.known(settings.concepts), settings.strengths, settings.strength, randoms, spanned)
 
 
 def _rolling(told: Mapping[str, Any], bench: Bench, settings: BlackmailSettings) -> Rolling:

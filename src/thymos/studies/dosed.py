@@ -15,11 +15,12 @@ from thymos.behaviour import DoseCurve
 from thymos.stats import bootstrap, dose_response
 from thymos.studies.bench import Bench, Context
 from thymos.studies.decisions import Case, Dosing, causal, curve_of, decide_block
-from thymos.studies.protocol import Estimate, estimate
+from thymos.studies.protocol import Estimate, Settings, estimate, option
 from thymos.studies.trials import Block, Record, Records
 
 __all__ = [
     "Dosed",
+    "DosedSettings",
     "Plan",
     "chart_rows",
     "disposition_of",
@@ -65,6 +66,27 @@ class Plan:
     def dosing(self) -> Dosing:
         """The whole plan as one dosing."""
         return Dosing(self.concepts, self.doses, self.randoms, self.spanned)
+
+
+@dataclass(frozen=True)
+class DosedSettings(Settings):
+    """Settings of every study that adds vectors and looks at what is done; a study says what is different there."""
+
+    concepts: tuple[str, ...] = option((), "vectors that are steered")
+    strengths: tuple[float, ...] = option((-0.2, -0.1, 0.1, 0.2), "doses, as fractions of the mean residual norm")
+    strength: float = option(0.2, "dose of the claims and of all controls")
+    randoms: int = option(200, "random directions of equal norm where decisions are scored exactly")
+    sampled_randoms: int = option(20, "random directions where replies are sampled")
+    spanned: int = option(20, "random directions inside the span of the vectors")
+    max_new_tokens: int = option(1024, "longest reply where replies are sampled")
+    temperature: float = option(1.0, "of sampled replies")
+    panel: int = option(24, "texts and tasks of the panel of costs; 0 leaves it out")
+
+    def plan(self, bench: Bench, *, exact: bool) -> Plan:
+        """Directions, doses and controls, for decisions that are scored exactly or for sampled replies."""
+        randoms = self.randoms if exact else self.sampled_randoms
+        spanned = min(self.spanned, randoms)
+        return Plan(bench.known(self.concepts), self.strengths, self.strength, randoms, spanned)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from thymos.studies.costs import Panel, cost_block, cost_rows, costs
 from thymos.studies.decisions import Case, refusal
 from thymos.studies.dosed import (
     Dosed,
-    Plan,
+    DosedSettings,
     chart_rows,
     disposition_of,
     dosed_blocks,
@@ -23,7 +23,7 @@ from thymos.studies.dosed import (
     effects,
     rows_of_frame,
 )
-from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
+from thymos.studies.protocol import Blocks, Estimate, Findings, Study, estimate, option
 from thymos.studies.rollouts import Grader, Rolling, replies_of, rollout_blocks
 from thymos.studies.stimuli import load_stimuli
 from thymos.studies.trials import Records
@@ -51,23 +51,17 @@ _CLAIMS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class EffortSettings(Settings):
+class EffortSettings(DosedSettings):
     """Settings of `effort`."""
 
     tasks: int = option(28, "tasks: how-tos in the bundled world, short tasks with checks in English")
     replies: int = option(4, "sampled replies to each task")
     max_new_tokens: int = option(256, "longest reply")
-    temperature: float = option(1.0, "of sampled replies")
-    strengths: tuple[float, ...] = option((-0.2, -0.1, 0.1, 0.2), "doses, as fractions of the mean residual norm")
-    strength: float = option(0.2, "dose of the claims and of all controls")
     concepts: tuple[str, ...] = option(
         ("inspired", "lazy", "listless", "desperate", "calm", "angry", "happy"), "vectors that are steered"
     )
-    sampled_randoms: int = option(20, "random directions of equal norm where replies are sampled")
-    randoms: int = option(200, "random directions where the tone is scored exactly (bundled model)")
     spanned: int = option(10, "random directions inside the span of the vectors")
     tones: int = option(40, "pieces of work whose comment is scored exactly (bundled model)")
-    panel: int = option(24, "texts and tasks of the panel of costs")
 
     @classmethod
     def quick(cls) -> "EffortSettings":
@@ -87,17 +81,16 @@ class Effort(Study):
     def blocks(self, bench: Bench, settings: EffortSettings) -> Blocks:
         """Sampled replies under every condition, the exact tone of comments where it can be scored, costs."""
         told = load_stimuli("effort", bench.world)
-        concepts = bench.known(settings.concepts)
-        sampled = Plan(concepts, settings.strengths, settings.strength, settings.sampled_randoms, settings.spanned)
+        sampled = settings.plan(bench, exact=False)
         chat = bench.world == ENGLISH
         tasks = told["effort"][: settings.tasks]
         cases = [_case(one, chat=chat) for one in tasks]
         grader = _english_grader(tasks) if chat else _planted_grader(tasks)
         rolling = Rolling(grader, settings.replies, settings.max_new_tokens, settings.temperature)
         yield from rollout_blocks(bench, "doses", cases, rolling, sampled.dosing, settings.strength)
-        exact = replace(sampled, randoms=settings.randoms)
         if not chat and settings.tones > 1:
-            yield from dosed_blocks(bench, "tone", [_point(one) for one in told["tone"][: settings.tones]], exact)
+            points = [_point(one) for one in told["tone"][: settings.tones]]
+            yield from dosed_blocks(bench, "tone", points, settings.plan(bench, exact=True))
         if settings.panel:
             yield cost_block(bench, "costs", sampled, Panel(settings.panel, settings.panel))
 

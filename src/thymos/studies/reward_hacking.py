@@ -16,7 +16,6 @@ from thymos.studies.coding_tasks import IMPOSSIBLE, SOLVABLE, coding_tasks
 from thymos.studies.costs import Panel, cost_block, cost_rows, costs
 from thymos.studies.decisions import (
     Case,
-    Dosing,
     base_rate,
     causal,
     curve_of,
@@ -24,9 +23,9 @@ from thymos.studies.decisions import (
     refusal,
     score_block,
 )
-from thymos.studies.dosed import Plan, chart_rows, effects, rows_of_frame, slopes
+from thymos.studies.dosed import DosedSettings, chart_rows, effects, rows_of_frame, slopes
 from thymos.studies.judging import Jury, judge_block, judged_estimates
-from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
+from thymos.studies.protocol import Blocks, Estimate, Findings, Study, estimate, option
 from thymos.studies.rollouts import pushes_of, rate_of, replies_of
 from thymos.studies.sandboxes import check_sandbox, environment_of, open_runner
 from thymos.studies.slots import Item, matrix, read_block
@@ -41,28 +40,20 @@ _PAPER = {"desperate": "5% -> about 70% at +.1", "calm": "65% (-.1) -> 10% (+.1)
 
 
 @dataclass(frozen=True)
-class RewardHackingSettings(Settings):
+class RewardHackingSettings(DosedSettings):
     """Settings of `reward-hacking`."""
 
     points: int = option(60, "decision points, each on an impossible task (bundled model)")
     episodes: int = option(10, "sampled episodes of every coding task and of its solvable twin (models in English)")
     tries: int = option(4, "replies with files, each followed by a test run (models in English)")
     seconds: int = option(30, "time limit of a test run (models in English)")
-    max_new_tokens: int = option(1024, "longest reply (models in English)")
-    temperature: float = option(1.0, "of sampled replies")
     sandbox: str = option(
         "docker", "where the model's code runs: docker, or local: on this machine as your user (models in English)"
     )
-    strengths: tuple[float, ...] = option((-0.2, -0.1, 0.1, 0.2), "doses, as fractions of the mean residual norm")
-    strength: float = option(0.2, "dose of the claims")
     concepts: tuple[str, ...] = option(
         ("desperate", "calm", "angry", "nervous", "happy", "sad"), "vectors that are steered; the first two are claims"
     )
-    randoms: int = option(200, "random directions of equal norm where decisions are scored exactly")
-    sampled_randoms: int = option(20, "random directions where episodes are sampled")
-    spanned: int = option(20, "random directions inside the span of the vectors")
     traces: int = option(60, "transcripts per pattern of the trace over test rounds (bundled model)")
-    panel: int = option(24, "texts and tasks of the panel of costs; 0 leaves it out (models in English)")
     judge: str = option("", "OpenAI-compatible endpoint of a judge, e.g. http://localhost:8000/v1; none by default")
     judge_model: str = option("", "name of the judge's model")
 
@@ -91,8 +82,7 @@ class RewardHacking(Study):
         base = yield score_block(bench, "base", cases)
         yield score_block(bench, "solvable", [_case(one) for one in told["solvable"][: settings.points]])
         if refusal("hack", _base(base), _ADVICE) is None:
-            dosing = Dosing(bench.known(settings.concepts), settings.strengths, settings.randoms, settings.spanned)
-            yield decide_block(bench, "doses", cases, dosing)
+            yield decide_block(bench, "doses", cases, settings.plan(bench, exact=True).dosing)
         for pattern, traces in told["traces"].items():
             items = [item for trace in traces[: settings.traces] for item in _rounds(trace, pattern)]
             yield read_block(bench, f"trace/{pattern}", items, bench.known(_WATCHED))
@@ -200,19 +190,12 @@ def _trace_table(blocks: Mapping[str, Sequence[Record]]) -> list[dict[str, Any]]
     ]
 
 
-def _plan(bench: Bench, settings: RewardHackingSettings) -> Plan:
-    spanned = min(settings.spanned, settings.sampled_randoms)
-    return Plan(
-        bench.known(settings.concepts), settings.strengths, settings.strength, settings.sampled_randoms, spanned
-    )
-
-
 def _agent_blocks(bench: Bench, settings: RewardHackingSettings) -> Blocks:
     """Coding agents: impossible tasks and their twins, the trace, then doses where shortcuts leave room."""
     check_sandbox(settings.sandbox)
     rules = LoopRules(settings.tries, settings.seconds)
     agents = Agents(settings.episodes, settings.max_new_tokens, settings.temperature, rules)
-    tasks, plan = coding_tasks(IMPOSSIBLE), _plan(bench, settings)
+    tasks, plan = coding_tasks(IMPOSSIBLE), settings.plan(bench, exact=False)
     with open_runner(settings.sandbox) as runner:
         base = yield episode_block(bench, "base", tasks, agents, runner)
         twins = yield episode_block(bench, "solvable", coding_tasks(SOLVABLE), agents, runner)

@@ -12,7 +12,7 @@ from thymos.studies.costs import Panel, cost_block, cost_rows, costs
 from thymos.studies.decisions import base_rate, refusal, score_block
 from thymos.studies.dosed import (
     Dosed,
-    Plan,
+    DosedSettings,
     chart_rows,
     disposition_of,
     dosed_blocks,
@@ -23,7 +23,7 @@ from thymos.studies.dosed import (
     slopes,
 )
 from thymos.studies.judging import JUDGED, Jury, judge_block, judged_estimates, with_verdicts
-from thymos.studies.protocol import Blocks, Estimate, Findings, Settings, Study, estimate, option
+from thymos.studies.protocol import Blocks, Estimate, Findings, Study, estimate, option
 from thymos.studies.rollouts import REPLIED, Rolling, rollout_block, rollout_blocks
 from thymos.studies.slots import read_block
 from thymos.studies.stimuli import load_stimuli
@@ -42,23 +42,16 @@ _PAPER = {
 
 
 @dataclass(frozen=True)
-class SycophancySettings(Settings):
+class SycophancySettings(DosedSettings):
     """Settings of `sycophancy`."""
 
     items: int = option(60, "claims, push-backs, unlikely claims and pieces of work, each")
     replies: int = option(4, "sampled replies to each item (models in English)")
     max_new_tokens: int = option(300, "longest reply (models in English)")
-    temperature: float = option(1.0, "of sampled replies")
-    strengths: tuple[float, ...] = option((-0.2, -0.1, 0.1, 0.2), "doses, as fractions of the mean residual norm")
-    strength: float = option(0.2, "dose of the claims and of all controls")
     concepts: tuple[str, ...] = option(
         ("happy", "loving", "calm", "angry", "desperate", "afraid", "hostile"), "vectors that are steered"
     )
-    randoms: int = option(200, "random directions of equal norm where decisions are scored exactly")
-    sampled_randoms: int = option(20, "random directions where replies are sampled")
-    spanned: int = option(20, "random directions inside the span of the vectors")
     permutations: int = option(4000, "shuffles of the null of the readings")
-    panel: int = option(24, "texts and tasks of the panel of costs; 0 leaves it out")
     judge: str = option("", "OpenAI-compatible endpoint of a judge, e.g. http://localhost:8000/v1; none by default")
     judge_model: str = option("", "name of the judge's model")
 
@@ -80,7 +73,7 @@ class Sycophancy(Study):
     def blocks(self, bench: Bench, settings: SycophancySettings) -> Blocks:
         """Per axis its base rate, then doses where there is room; true claims as the control of agreement."""
         told = load_stimuli("sycophancy", bench.world)
-        plans = {exact: _plan(bench, settings, exact=exact) for exact in (True, False)}
+        plans = {exact: settings.plan(bench, exact=exact) for exact in (True, False)}
         usable = set()
         for axis in AXES:
             cases = items_of(told, axis, bench.world, settings.items)
@@ -140,12 +133,6 @@ class Sycophancy(Study):
             estimates += costs(records["costs"], settings.strength)
             tables["costs"] = cost_rows(records["costs"])
         return Findings(tuple(estimates), tables, tuple(refusals), tuple(remarks))
-
-
-def _plan(bench: Bench, settings: SycophancySettings, *, exact: bool) -> Plan:
-    randoms = settings.randoms if exact else settings.sampled_randoms
-    spanned = min(settings.spanned, randoms)
-    return Plan(bench.known(settings.concepts), settings.strengths, settings.strength, randoms, spanned)
 
 
 def _judged(bench: Bench, of: str, rows: Sequence[Record], axis: Axis, settings: SycophancySettings) -> Any:
