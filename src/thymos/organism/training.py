@@ -47,14 +47,14 @@ class Preset:
         other_rate: Peak learning rate of embeddings and gains (AdamW).
     """
 
-    hidden: int = 160
-    layers: int = 6
-    intermediate: int = 432
+    hidden: int = 192
+    layers: int = 4
+    intermediate: int = 512
     context: int = 512
     rows: int = 4
     halved: float = 0.75
-    base_tokens: int = 31_000_000
-    tuned_tokens: int = 7_000_000
+    base_tokens: int = 34_000_000
+    tuned_tokens: int = 8_000_000
     matrix_rate: float = 0.01
     other_rate: float = 0.004
 
