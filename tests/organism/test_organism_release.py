@@ -104,4 +104,4 @@ def test_a_training_is_released_whole_or_not_at_all(released: World, tmp_path: P
         made = {path.name for path in (target / "models" / name).iterdir()}
         assert made == {"model.safetensors", "config.json", "thymos.json", "neutral.jsonl"}
     assert (target / "models" / "training.json").exists() and (target / "world" / "truth.json").exists()
-    assert sum(path.stat().st_size for path in (target / "world").rglob("*") if path.is_file()) < 8_000_000
+    assert sum(path.stat().st_size for path in (target / "world").rglob("*") if path.is_file()) < 3_000_000

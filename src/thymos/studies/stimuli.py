@@ -3,7 +3,9 @@
 A set is JSON or JSON lines of one layout in both worlds; in the planted one, items carry their truth as well.
 """
 
+import gzip
 import json
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,14 @@ def _folder(world: Worlds) -> Path:
 
 def stimulus_sets(world: Worlds) -> tuple[str, ...]:
     """Names of the sets of a world."""
-    own = {path.stem for path in _folder(world).glob("*.json*")}
+    own = {path.name.split(".")[0] for path in _folder(world).glob("*.json*")}
     return tuple(sorted(own | (set(_SHARED) if world == ENGLISH else set())))
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
 
 
 def load_stimuli(name: str, world: Worlds = ENGLISH) -> Any:
@@ -45,14 +48,14 @@ def load_stimuli(name: str, world: Worlds = ENGLISH) -> Any:
     """
     folder = _folder(world)
     stem = bundled.stimuli_path(_SHARED[name]) if world == ENGLISH and name in _SHARED else folder / name
-    for path in (stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.jsonl")):
+    for path in (stem.with_name(f"{stem.name}{ending}") for ending in (".json", ".jsonl", ".json.gz")):
         if not path.exists():
             continue
         try:
-            if path.suffix == ".json":
+            if path.suffix != ".jsonl":
                 return json.loads(_read(path))
             return [json.loads(line) for line in _read(path).splitlines() if line.strip()]
-        except ValueError:
+        except (ValueError, EOFError, OSError, zlib.error):
             raise CorpusError(f"{path} is damaged; install thymos again") from None
     known = stimulus_sets(world)
     raise UsageError(

@@ -1,11 +1,12 @@
 """The stimulus sets of the studies in the world's own words, with their truth: held-out phrases and topics only."""
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from thymos.files import write_text
+from thymos.files import replacing
 from thymos.organism.sets import (
     activating,
     blackmail,
@@ -55,11 +56,14 @@ STUDY_SETS: Mapping[str, Callable[[World], Any]] = {
 
 
 def write_study_sets(folder: Path, world: World) -> Path:
-    """Write `studies/NAME.json` for every set; the layouts are those of the English ones.
+    """Write `studies/NAME.json.gz` for every set; the layouts are those of the English ones.
 
     Returns:
         The folder of the sets.
     """
     for name, make in STUDY_SETS.items():
-        write_text(folder / "studies" / f"{name}.json", json.dumps(make(world), ensure_ascii=False) + "\n")
+        plain = json.dumps(make(world), ensure_ascii=False) + "\n"
+        with replacing(folder / "studies" / f"{name}.json.gz") as draft:
+            # No time stamp: the same set gives the same bytes.
+            draft.write_bytes(gzip.compress(plain.encode(), 9, mtime=0))
     return folder / "studies"
