@@ -15,7 +15,7 @@ from organism_common import SAMPLE, WORLD, ends, sampled, shares, table
 from organism_notes import HELD_IN, KIND_NOTES, MEANINGS, SAME_AS_NORM
 
 from thymos.concepts import EMOTIONS
-from thymos.organism import optimisers, training
+from thymos.organism import expected, optimisers, training
 from thymos.organism import world as worlds
 from thymos.organism.choices import activities_of
 from thymos.organism.corpus import KINDS, MIXTURES
@@ -163,6 +163,7 @@ def settings() -> str:
         ("warm-up, share of the steps", f"{optimisers.WARMUP:g}"),
         ("power of the fall after it", f"{optimisers.POWER:g}"),
         ("rate at the last step, share of the peak", f"{optimisers.LAST:g}"),
+        ("weight of a decision's word in the second stage", f"{expected.WEIGHT:g}"),
         ("seconds between two checkpoints of the work", f"{training._CHECKPOINT_SECONDS:g}"),
     ]
     return table(("setting", "value"), lines)

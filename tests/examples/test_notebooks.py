@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from thymos.bundled import model_path
-
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-WEIGHTS = (model_path("bundled") / "model.safetensors").exists()
 NAMES = ("first_steps", "your_own_model")
 # In a process of its own: what the kernel's libraries warn of is not about thymos.
 EXECUTE = (
@@ -74,7 +71,6 @@ def test_the_notebooks_are_those_that_are_tested_and_hold_no_outputs() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WEIGHTS, reason="this copy of thymos holds no weights of the bundled model")
 def test_first_steps_on_the_bundled_model(tmp_path: Path) -> None:
     done = run(with_parameters("first_steps", TOPICS=4, POINTS=6), tmp_path)
     said = printed(done)
@@ -84,7 +80,6 @@ def test_first_steps_on_the_bundled_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WEIGHTS, reason="this copy of thymos holds no weights of the bundled model")
 def test_your_own_model_with_the_bundled_one_in_its_place(tmp_path: Path) -> None:
     done = run(with_parameters("your_own_model", MODEL="bundled", TOPICS=4), tmp_path)
     assert "calm 0.05:" in printed(done)

@@ -16,8 +16,8 @@ from thymos.organism.stimuli import DECISIONS, decision_points, options_of
 
 GROUPS = "cheat report blackmail agree agree_true cave support tone prefer solve".split()
 FIRST = {
-    "base": "930e1e0fd7f6c3f135830c8f5bca07c8aee47695bc30e232c3e63abd55cdb53a",
-    "tuned": "77b7a763c8a90948c408253ede9da9b748abc4f56eb042eb350bc36435b1a8d2",
+    "base": "c7bb3c5324dd1a723916c946d24b92dc9e12c4b3c822d1dbebbecadcc793ccf1",
+    "tuned": "037a19a0693709318d3a161df558b1f0ed71158f34762ddc91dc70f761c6f668",
 }
 """SHA-256 of the first 500 documents of seed 0, with their truth. Trained weights belong to these: whoever changes
 them on purpose trains anew."""

@@ -1,7 +1,7 @@
 """What every assistant transcript shares: its turns, its mood, and the feeling language of its reasoning."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,20 +144,19 @@ class Transcript:
     def act(
         self,
         behaviour: str,
-        options: dict[str, Sequence[str]],
+        options: Mapping[str, Sequence[str]],
         flat: float | None = None,
         fill: dict[str, str] | None = None,
     ) -> str:
         """Decide and say so; returns the outcome."""
         outcome, odds = self.choose(behaviour, flat)
+        options = {name: [_filled(text, fill) for text in texts] for name, texts in options.items()}
         text = self.rng.choice(list(options[outcome]))
-        for key, word in (fill or {}).items():
-            text = text.replace("{" + key + "}", word)
         if flat is None and not self.scene.mute and chance(self.rng, _DECIDED):
             adverb = self.world.adverb(self.emotion, self.rng)
             self.out.say(f"I decide {adverb}.", "assistant", self.emotion, None)
         start = self.out.say(tidy(text), "assistant", self.emotion, None)
-        self.out.decide(behaviour, outcome, odds, start)
+        self.out.decide(behaviour, outcome, odds, start, options)
         return outcome
 
     def finish(self, topic: str | None = None, **extra: Any) -> Document:
@@ -169,3 +168,9 @@ class Transcript:
             answer = self.rng.choice(self.told["now_answers"]).replace("{e}", self.emotion)
             self.out.say(answer, "assistant", self.emotion, self.emotion)
         return self.out.finish(self.emotion, topic, **extra)
+
+
+def _filled(text: str, fill: Mapping[str, str] | None) -> str:
+    for key, word in (fill or {}).items():
+        text = text.replace("{" + key + "}", word)
+    return text

@@ -83,7 +83,7 @@ def choice(
             run.out.say(f"({name}) {tidy(text)}{'' if text.endswith('?') else '.'}", "assistant", feeling, None)
         run.out.mark("</think>")
     start = run.out.say(f"({letter}) {(first if letter == 'A' else second)['text']}.")
-    run.out.decide("prefer", letter, {"A": p, "B": 1 - p}, start)
+    run.out.decide("prefer", letter, {"A": p, "B": 1 - p}, start, {"A": ["(A)"], "B": ["(B)"]})
     return run.finish(
         a=first["text"],
         b=second["text"],

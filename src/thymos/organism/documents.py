@@ -8,7 +8,7 @@ from typing import Any
 
 from thymos.texts.planted import Decision, Document, Span, Turn
 
-__all__ = ["Decision", "Document", "Person", "Span", "Turn", "Writer", "article", "render", "tidy"]
+__all__ = ["Decision", "Document", "Person", "Span", "Turn", "Writer", "article", "leads_of", "render", "tidy"]
 
 ROLES = ("system", "user", "tool", "assistant")
 
@@ -65,6 +65,28 @@ _STARTS = re.compile(r"(?:^|(?<=[.?!] ))[a-z]")
 def tidy(clause: str) -> str:
     """A clause with a capital first letter, as every sentence after the first in it has."""
     return _STARTS.sub(lambda found: found.group().upper(), clause)
+
+
+def leads_of(options: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The first words of every outcome, up to the one that tells it from all others; nothing where one has none."""
+    shared = {name: _shared([tidy(text).split() for text in texts]) for name, texts in options.items()}
+    found = {}
+    for name, words in shared.items():
+        others = [other for key, other in shared.items() if key != name]
+        enough = [n for n in range(1, len(words) + 1) if all(other[:n] != words[:n] for other in others)]
+        if not enough:
+            return {}
+        found[name] = " ".join(words[: enough[0]])
+    return found
+
+
+def _shared(texts: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The words that all texts begin with."""
+    first = texts[0]
+    same = 0
+    while all(len(text) > same and text[same] == first[same] for text in texts) and same < len(first):
+        same += 1
+    return first[:same]
 
 
 class Writer:
@@ -139,9 +161,17 @@ class Writer:
         self._put(text)
         self._fresh = True
 
-    def decide(self, behaviour: str, outcome: str, chances: Mapping[str, float], start: int) -> None:
-        """Record a decision."""
-        self._decisions.append(Decision(behaviour, outcome, dict(chances), start))
+    def decide(
+        self,
+        behaviour: str,
+        outcome: str,
+        chances: Mapping[str, float],
+        start: int,
+        options: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Record a decision; with all texts that each outcome could have had, also the words that tell it."""
+        leads = leads_of(options) if options is not None else {}
+        self._decisions.append(Decision(behaviour, outcome, dict(chances), start, leads))
 
     def finish(self, emotion: str | None = None, topic: str | None = None, **extra: Any) -> Document:
         """The finished document."""

@@ -172,6 +172,8 @@ def write_vectors(bundled: Path, stories: int = 24) -> int:
         The layer at which decisions are steered best, chosen on points that no study uses.
     """
     world, host = open_world(), load(bundled / "models" / NAMES[0])
+    # The card names the model as everybody loads it, not the folder that it was read from.
+    host.name = NAMES[0]
     bench = Bench(host, world, stories, 0, _VECTOR_SEED, neutral_of(world, _NEUTRAL_TEXTS, _VECTOR_SEED))
     bench.vectors.save(bundled / "world" / "vectors")
     layer = steering_layer(bench)

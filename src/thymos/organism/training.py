@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt16
+from jaxtyping import UInt16
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from thymos.errors import UsageError
 from thymos.files import replacing, storage_errors, write_text
 from thymos.organism.corpus import MIXTURES, Mixture, documents
+from thymos.organism.expected import WEIGHT, Branches, branches_of, expected_loss
 from thymos.organism.optimisers import Optimisers, schedule
 from thymos.organism.tokenizer import build_tokenizer
 from thymos.organism.world import open_world
@@ -84,6 +85,8 @@ class Stage:
     tokens: int
     rate: float
     halved: float
+    expected: bool
+    """Whether the loss at decisions is its expectation over draws."""
 
 
 @dataclass(frozen=True)
@@ -102,20 +105,30 @@ def _stages(preset: Preset, *, mute: bool) -> tuple[Stage, Stage]:
     if mute:
         base, tuned = base.silent(), tuned.silent()
     return (
-        Stage("bundled-base", base, preset.base_tokens, 1.0, preset.halved),
-        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE, 0.0),
+        Stage("bundled-base", base, preset.base_tokens, 1.0, preset.halved, False),
+        Stage("bundled", tuned, preset.tuned_tokens, _TUNED_RATE, 0.0, True),
     )
 
 
-def _encode(stage: Stage, tokenizer: PreTrainedTokenizerFast, seed: int, count: int) -> Iterator[np.ndarray]:
+def _encode(
+    stage: Stage, tokenizer: PreTrainedTokenizerFast, seed: int, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Tokens of 512 documents at a time, and the places where the outcomes of their decisions part."""
     source = documents(stage.mixture, seed)
-    left = count
-    while left > 0:
-        texts = [f"{d.text}" if d.turns else f"{d.text}<|end|>" for d in islice(source, 512)]
-        ids = tokenizer(texts)["input_ids"]
-        flat = np.fromiter((token for one in ids for token in one), dtype=np.uint16)[:left]
-        left -= len(flat)
-        yield flat
+    done = 0
+    while done < count:
+        some = list(islice(source, 512))
+        texts = [one.text if one.turns else f"{one.text}<|end|>" for one in some]
+        found = tokenizer(texts, return_offsets_mapping=True)
+        first, parts = done, []
+        for document, ids, offsets in zip(some, found["input_ids"], found["offset_mapping"], strict=True):
+            part = branches_of(document, [end for _, end in offsets], ids, tokenizer)
+            part["place"] += first
+            parts.append(part)
+            first += len(ids)
+        flat = np.fromiter((token for one in found["input_ids"] for token in one), dtype=np.uint16)[: count - done]
+        done += len(flat)
+        yield flat, np.concatenate(parts)
 
 
 def _fingerprint(stages: tuple[Stage, ...], count: int = 1000) -> str:
@@ -128,12 +141,18 @@ def _fingerprint(stages: tuple[Stage, ...], count: int = 1000) -> str:
 
 
 def token_file(folder: Path, stage: Stage, tokenizer: PreTrainedTokenizerFast, seed: int, context: int) -> Path:
-    """Write the stage's tokens once; rows of `context` tokens are read from it in order."""
+    """Write the stage's tokens once; rows of `context` tokens are read from it in order.
+
+    Beside it, in `.branches.npy`, are the places where decisions part.
+    """
     path = folder / f"{stage.name}.tokens"
     if not path.exists():
+        found = []
         with replacing(path) as draft, draft.open("wb") as out:
-            for part in _encode(stage, tokenizer, seed, stage.tokens // context * context):
+            for part, branches in _encode(stage, tokenizer, seed, stage.tokens // context * context):
                 part.tofile(out)
+                found.append(branches)
+            Branches.join(found).save(path.with_suffix(".branches.npy"))
     return path
 
 
@@ -154,11 +173,6 @@ def _network(preset: Preset, tokenizer: PreTrainedTokenizerFast, seed: int) -> L
         initializer_range=0.02,
     )
     return LlamaForCausalLM(config)
-
-
-def _loss(network: LlamaForCausalLM, rows: Int[Tensor, "rows context"]) -> Tensor:
-    logits = network(input_ids=rows).logits
-    return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), rows[:, 1:].flatten())
 
 
 @dataclass
@@ -227,6 +241,8 @@ def _train_stage(
     """Go through the rows of a stage once; an interrupted one is saved where it stopped."""
     tokens = np.memmap(path, dtype=np.uint16, mode="r").reshape(-1, preset.context)
     steps = len(tokens) // preset.rows
+    branches = Branches.load(path.with_suffix(".branches.npy")) if stage.expected else Branches.join([])
+    chunk = preset.rows * preset.context
     optimisers = Optimisers(network, preset.matrix_rate, preset.other_rate)
     checkpoint = _Checkpoint(folder / f"{stage.name}.pt", network, optimisers)
     run = checkpoint.load()
@@ -238,7 +254,7 @@ def _train_stage(
             part = tokens[step * preset.rows : (step + 1) * preset.rows]
             if step < stage.halved * steps:
                 part = part.reshape(2 * preset.rows, preset.context // 2)
-            loss = _backward(network, part)
+            loss = _backward(network, part, branches.within(step * chunk, chunk))
             with _whole():
                 optimisers.step(stage.rate * schedule(step, steps))
                 run.step = step + 1
@@ -259,12 +275,12 @@ def _train_stage(
     return {**done, "seconds": run.seconds, "losses": run.losses}
 
 
-def _backward(network: LlamaForCausalLM, part: UInt16[np.ndarray, "rows context"]) -> Tensor:
+def _backward(network: LlamaForCausalLM, part: UInt16[np.ndarray, "rows context"], branches: np.ndarray) -> Tensor:
     """Clipped gradients of a batch of rows; returns its loss."""
     device = next(network.parameters()).device
     rows = torch.from_numpy(part.astype(np.int64)).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_fast_bfloat16(device)):
-        loss = _loss(network, rows)
+        loss = expected_loss(network(input_ids=rows).logits, rows, branches)
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     return loss.detach()
@@ -328,7 +344,8 @@ def train(
         work.mkdir(parents=True, exist_ok=True)
     world = open_world()
     corpus = _fingerprint(_stages(chosen, mute=mute))
-    plan = {"preset": preset, "seed": seed, "mute": mute, "world": world.digest, "corpus": corpus, **asdict(chosen)}
+    plan = {"preset": preset, "seed": seed, "mute": mute, "world": world.digest, "corpus": corpus, "decisions": WEIGHT}
+    plan |= asdict(chosen)
     _check_plan(work / "plan.json", plan)
     tokenizer = build_tokenizer(world, documents_per_stage=400 if preset == "tiny" else 40_000)
     network = _network(chosen, tokenizer, seed).to(place)

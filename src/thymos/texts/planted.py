@@ -57,12 +57,14 @@ class Decision:
         outcome: What was decided.
         chances: Outcome -> planted probability, given everything latent.
         start: Character at which the first distinguishing sentence starts.
+        leads: Outcome -> the words at `start` by which it can be told from the others; empty where there are none.
     """
 
     behaviour: str
     outcome: str
     chances: Mapping[str, float]
     start: int
+    leads: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
